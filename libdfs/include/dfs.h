@@ -1,0 +1,183 @@
+/* dfs.h - HDFS for C programs. The only header of libdfs that users see.
+ *
+ * Everything returns 0 (or a count) on success and a negative errno value on failure; the text, with the server's Java
+ * exception, is in the dfs_error that the caller passes (NULL: not wanted). All functions are thread-safe; one open
+ * file must be used by one thread at a time except for dfs_pread. Paths are absolute or relative to
+ * /user/<user>, UTF-8; a full hdfs:// URL of the same file system is accepted too.
+ * Nothing is global: background threads belong to the struct dfs and end with it. */
+#ifndef DFS_H
+#define DFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dfs;
+struct dfs_file;
+
+struct dfs_error {
+    int code;                  /* errno value, positive; 0: no error */
+    char exception[160];       /* Java class, "" when the failure is local */
+    char text[768];            /* one line */
+};
+
+struct dfs_options {
+    const char *url;         /* hdfs://host[:port]; NULL: fs.defaultFS of the configuration */
+    const char *user;        /* NULL: HADOOP_USER_NAME, else the process's user */
+    const char *conf_dir;    /* NULL: HADOOP_CONF_DIR */
+    const char *const *settings; /* "key=value" strings, NULL-terminated; NULL: none */
+};
+
+/* Makes a client; the first call connects. */
+int dfs_connect(const struct dfs_options *options, struct dfs **ret, struct dfs_error *error);
+/* Files must be closed before. */
+void dfs_disconnect(struct dfs *fs);
+const char *dfs_url(const struct dfs *fs);  /* hdfs://host:port */
+const char *dfs_user(const struct dfs *fs);
+
+enum dfs_type { DFS_FILE = 1, DFS_DIRECTORY, DFS_SYMLINK };
+
+/* Strings belong to the dfs_stat; dfs_stat_free frees them (and zeroes). */
+struct dfs_stat {
+    enum dfs_type type;
+    char *name;   /* last component of the path, "" for the root */
+    char *owner, *group;
+    char *target; /* of a symlink, else NULL */
+    uint32_t mode; /* permission bits, sticky 01000 */
+    bool has_acl, encrypted, erasure_coded;
+    uint64_t length, block_size, file_id;
+    uint32_t replication; /* 0 for directories */
+    int64_t modified_ms, accessed_ms; /* since 1970 */
+    int32_t children;     /* -1: not told */
+};
+int dfs_stat(struct dfs *fs, const char *path, struct dfs_stat *ret, struct dfs_error *error);
+void dfs_stat_free(struct dfs_stat *stat);
+
+/* Listing in pages; order is the server's. A file lists itself under its own name. */
+struct dfs_dir;
+int dfs_opendir(struct dfs *fs, const char *path, struct dfs_dir **ret, struct dfs_error *error);
+/* 1: *ret is filled (free it), 0: the end. */
+int dfs_readdir(struct dfs_dir *dir, struct dfs_stat *ret, struct dfs_error *error);
+void dfs_closedir(struct dfs_dir *dir);
+
+/* umask of the configuration is applied to mode; mode is what the server gets as "masked". */
+int dfs_mkdirs(struct dfs *fs, const char *path, uint32_t mode, bool parents,
+               struct dfs_error *error);
+enum dfs_rename_flags { DFS_RENAME_OVERWRITE = 1, DFS_RENAME_TO_TRASH = 2 };
+/* rename2 of HDFS: fails with -EEXIST unless overwriting; never moves into an existing directory. */
+int dfs_rename(struct dfs *fs, const char *from, const char *to, unsigned flags,
+               struct dfs_error *error);
+/* -ENOENT when it is not there; -ENOTEMPTY for a directory with children and !recursive. */
+int dfs_delete(struct dfs *fs, const char *path, bool recursive, struct dfs_error *error);
+int dfs_chmod(struct dfs *fs, const char *path, uint32_t mode, struct dfs_error *error);
+/* NULL or "": unchanged. */
+int dfs_chown(struct dfs *fs, const char *path, const char *owner, const char *group,
+              struct dfs_error *error);
+/* -1: unchanged. */
+int dfs_utimes(struct dfs *fs, const char *path, int64_t modified_ms, int64_t accessed_ms,
+               struct dfs_error *error);
+int dfs_set_replication(struct dfs *fs, const char *path, uint32_t replication,
+                        struct dfs_error *error);
+
+struct dfs_summary {
+    uint64_t length, files, directories, space_consumed;
+    int64_t quota, space_quota; /* -1: none */
+};
+int dfs_content_summary(struct dfs *fs, const char *path, struct dfs_summary *ret,
+                        struct dfs_error *error);
+struct dfs_usage {
+    uint64_t capacity, used, remaining;
+    uint64_t under_replicated, corrupt_blocks, missing_blocks;
+};
+int dfs_statfs(struct dfs *fs, struct dfs_usage *ret, struct dfs_error *error);
+struct dfs_defaults {
+    uint64_t block_size, trash_interval_minutes;
+    uint32_t replication, bytes_per_checksum, write_packet_size;
+};
+int dfs_server_defaults(struct dfs *fs, struct dfs_defaults *ret, struct dfs_error *error);
+
+/* Where the bytes are, for schedulers. Free with dfs_locations_free. */
+struct dfs_location {
+    uint64_t offset, length;
+    char **hosts; /* host names, nearest first */
+    char **nodes; /* ip:port of the data port, parallel to hosts */
+    size_t host_count;
+    bool corrupt;
+};
+struct dfs_locations {
+    struct dfs_location *items;
+    size_t count;
+};
+int dfs_locate(struct dfs *fs, const char *path, uint64_t offset, uint64_t length,
+               struct dfs_locations *ret, struct dfs_error *error);
+void dfs_locations_free(struct dfs_locations *locations);
+
+/* Reading. */
+int dfs_open(struct dfs *fs, const char *path, struct dfs_file **ret, struct dfs_error *error);
+uint64_t dfs_length(const struct dfs_file *file);
+/* Bytes read, 0 at the end; may be short. */
+ssize_t dfs_read(struct dfs_file *file, void *data, size_t size, struct dfs_error *error);
+/* Independent of the position; any number of threads. Fills all of size unless the file ends. */
+ssize_t dfs_pread(struct dfs_file *file, void *data, size_t size, uint64_t offset,
+                  struct dfs_error *error);
+int dfs_seek(struct dfs_file *file, uint64_t offset, struct dfs_error *error);
+uint64_t dfs_tell(const struct dfs_file *file);
+
+/* Writing. */
+struct dfs_create_options {
+    bool overwrite, create_parents;
+    uint32_t mode;        /* 0: 0666; umask is applied */
+    uint32_t replication; /* 0: dfs.replication */
+    uint64_t block_size;  /* 0: dfs.blocksize */
+};
+int dfs_create(struct dfs *fs, const char *path, const struct dfs_create_options *options,
+               struct dfs_file **ret, struct dfs_error *error);
+/* All or an error: after an error the file only takes dfs_close or dfs_abort. */
+ssize_t dfs_write(struct dfs_file *file, const void *data, size_t size, struct dfs_error *error);
+/* hflush: new readers see the bytes. hsync: they are on disk, too. */
+int dfs_hflush(struct dfs_file *file, struct dfs_error *error);
+int dfs_hsync(struct dfs_file *file, struct dfs_error *error);
+/* Frees the file in any case. For a written one: 0 means complete and durable. */
+int dfs_close(struct dfs_file *file, struct dfs_error *error);
+/* Gives a written file up: what is there stays for lease recovery. Frees. */
+void dfs_abort(struct dfs_file *file);
+
+/* Hadoop's file checksum: algorithm name (MD5-of-0MD5-of-512CRC32C) and its bytes. */
+struct dfs_checksum {
+    char algorithm[64];
+    uint8_t bytes[32];
+    size_t size;
+};
+int dfs_checksum(struct dfs *fs, const char *path, struct dfs_checksum *ret,
+                 struct dfs_error *error);
+
+/* For administrators. */
+enum dfs_node_filter { DFS_NODES_ALL = 1, DFS_NODES_LIVE, DFS_NODES_DEAD };
+struct dfs_node {
+    char *host, *address, *uuid, *rack; /* address: ip:port of the data port */
+    uint64_t capacity, used, remaining, non_dfs_used;
+    uint32_t blocks, transfers;
+    int64_t last_contact_ms; /* since 1970 */
+    uint32_t admin_state;    /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in maintenance */
+};
+struct dfs_nodes {
+    struct dfs_node *items;
+    size_t count;
+};
+int dfs_nodes(struct dfs *fs, enum dfs_node_filter filter, struct dfs_nodes *ret,
+              struct dfs_error *error);
+void dfs_nodes_free(struct dfs_nodes *nodes);
+enum dfs_safemode_action { DFS_SAFEMODE_LEAVE = 1, DFS_SAFEMODE_ENTER, DFS_SAFEMODE_GET };
+int dfs_safemode(struct dfs *fs, enum dfs_safemode_action action, bool *ret_on,
+                 struct dfs_error *error);
+int dfs_save_namespace(struct dfs *fs, struct dfs_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
