@@ -1,0 +1,70 @@
+/* handlers.h - one function per RPC method: check, resolve, append one edit, answer. Door of namenode/handlers.
+ * Thread: state. The shell (namenode/server) makes a `struct call` from a decoded RPC, runs it here, then holds the
+ * reply until env.nn->last_txid as it was after the call is durable (the gate; also for reads). */
+#pragma once
+#include "common/base/base.h"
+#include "common/rpc/rpc.h"
+#include "namenode/nn.h"
+
+struct edit; /* journal/journal.h */
+
+/* Who calls; groups are looked up by the shell before the call reaches the state thread. */
+struct principal {
+    const char *user;
+    const char *const *groups;
+    size_t group_count;
+    bool superuser; /* runs the NameNode, or is in dfs.permissions.superusergroup */
+};
+
+/* Settings that handlers use, from the configuration. */
+struct nn_settings {
+    uint64_t block_size, min_block_size, max_blocks_per_file, max_component_length, max_dir_items;
+    uint32_t bytes_per_checksum, write_packet_size, replication, replication_min, replication_max;
+    uint32_t file_buffer_size, list_limit, checksum_type, handlers_reserved;
+    uint64_t trash_interval_min, access_time_precision_ms;
+    bool permissions_enabled;
+    const char *supergroup;
+    int64_t heartbeat_interval_ms;
+};
+
+/* What handlers ask of the shell. */
+struct handler_shell {
+    void *ctx;
+    /* Gives *e its transaction id, encodes it into the batch that the journal thread takes, and applies it to nn.
+     * Fails only before anything has changed. */
+    int (*commit)(void *ctx, struct edit *e, struct err *err);
+    /* Ends the current segment; *ret_txid is the first id of the new one. */
+    int (*roll_edits)(void *ctx, uint64_t *ret_txid, struct err *err);
+    /* Takes the reply over: the shell answers `call` (saved = true) when the image is durable. */
+    void (*save_namespace)(void *ctx, struct rpc_call *take_call);
+};
+
+struct handler_env {
+    struct nn *nn;
+    const struct nn_settings *settings;
+    struct handler_shell shell;
+    struct rng *rng;
+    const char *software_version; /* "3.4.3" as told to peers */
+};
+
+/* One call; lives in rpc->arena or on the stack of the state thread. */
+struct call {
+    const struct handler_env *env;
+    struct rpc_call *rpc; /* arena, request, client id, call id, peer */
+    struct principal who;
+    const char *rack;            /* of the peer for registerDatanode, resolved by the shell; else NULL */
+    int64_t now_ms;              /* wall */
+    int64_t mono_ms;             /* monotonic */
+    ProtobufCMessage *response;  /* set on success; in the arena */
+    struct err err;              /* set on failure */
+};
+
+enum { CALL_TAKEN = 1 }; /* the shell will answer later */
+
+/* 0: c->response is set. Negative: c->err is set. CALL_TAKEN: don't touch the rpc_call any more. */
+int handle_client_call(struct call *c);   /* method tags: enum client_method */
+int handle_datanode_call(struct call *c); /* method tags: enum datanode_method */
+int handle_ha_call(struct call *c);       /* method tags: enum ha_method */
+
+/* Called by the shell every second or so: soft and hard lease limits, closing of files whose last block got complete. May commit. */
+int handlers_tick(const struct handler_env *env, int64_t now_ms, int64_t mono_ms, struct err *err);
