@@ -1,6 +1,7 @@
 /* nn.h - the NameNode's state: what the owner thread owns, and nothing else does.
- * Core: no clock, no I/O, no threads. Handlers read it and change it only by applying edits (namespace, block ids,
- * leases) or through blocks/ and nodes/ (replica locations, which are not journaled). */
+ * Core: no clock, no I/O, no threads. Handlers read it and change it only by applying edits
+ * (namespace, block ids, leases) or through blocks/ and nodes/ (replica locations, which are not
+ * journaled). */
 #pragma once
 #include "common/base/base.h"
 

@@ -1,5 +1,6 @@
 /* arena.h - memory that lives as long as one call and is freed in one go.
- * Not thread-safe; one call, one owner at a time. `limit` bounds what one call may take (0: none). */
+ * Not thread-safe; one call, one owner at a time. `limit` bounds what one call may take (0: none).
+ */
 #pragma once
 #include <protobuf-c/protobuf-c.h>
 #include <stddef.h>
@@ -27,5 +28,5 @@ char *arena_strdup(struct arena *a, const char *text);
 char *arena_strndup(struct arena *a, const void *data, size_t size);
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define arena_new(a, type)        ((type *)arena_zalloc((a), sizeof(type)))
-#define arena_array(a, type, n)   ((type *)arena_zalloc((a), sizeof(type) * (size_t)(n)))
+#define arena_new(a, type)      ((type *)arena_zalloc((a), sizeof(type)))
+#define arena_array(a, type, n) ((type *)arena_zalloc((a), sizeof(type) * (size_t)(n)))

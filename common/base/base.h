@@ -9,11 +9,11 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Moves a pointer out, so that its cleanup attribute finds NULL. */
-#define take_ptr(pp)                                                                               \
-    __extension__({                                                                                \
-        __typeof__(*(pp)) taken_ = *(pp);                                                          \
-        *(pp) = NULL;                                                                              \
-        taken_;                                                                                    \
+#define take_ptr(pp)                      \
+    __extension__({                       \
+        __typeof__(*(pp)) taken_ = *(pp); \
+        *(pp) = NULL;                     \
+        taken_;                           \
     })
 
 /* Deterministic pseudo-random numbers for cores; the seed is passed in. */

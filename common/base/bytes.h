@@ -1,6 +1,6 @@
 /* bytes.h - borrowed bytes, a growing buffer, and the only reader for bytes from outside.
- * A `struct reader` never reads past its end: a short read sets `bad`, returns zero and stays bad, so that a
- * decoder checks once at the end. Integers are big-endian as Java writes them. */
+ * A `struct reader` never reads past its end: a short read sets `bad`, returns zero and stays bad,
+ * so that a decoder checks once at the end. Integers are big-endian as Java writes them. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,8 @@ static inline bool slice_equal(struct slice a, struct slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* Growing bytes. Zero-initialised is empty; buf_fini frees. Live bytes are [data + start, data + end). */
+/* Growing bytes. Zero-initialised is empty; buf_fini frees. Live bytes are [data + start, data +
+ * end). */
 struct buf {
     uint8_t *data;
     size_t start, end, capacity;

@@ -13,10 +13,9 @@ static const struct {
     const char *java_class;
     int eno;
     enum err_retry retry;
-} table[] = {
-    [ERR_POSITION_NONE] = {"OK", "", 0, ERR_RETRY_NEVER},
+} table[] = {[ERR_POSITION_NONE] = {"OK", "", 0, ERR_RETRY_NEVER},
 #define E(name, cls, eno, retry) [name##_POSITION] = {#name, cls, eno, ERR_RETRY_##retry},
-    ERRORS(E)
+             ERRORS(E)
 #undef E
 };
 

@@ -1,6 +1,7 @@
 /* err.h - how an error is born and carried.
- * A function that can fail returns 0 or a negative `enum err_code`; the code drives behaviour, the text in
- * `struct err` is for people. fail() is the only way an error is born (out of memory apart). */
+ * A function that can fail returns 0 or a negative `enum err_code`; the code drives behaviour, the
+ * text in `struct err` is for people. fail() is the only way an error is born (out of memory
+ * apart). */
 #pragma once
 #include <errno.h>
 #include <stdbool.h>
@@ -24,10 +25,11 @@ enum err_code {
 
 enum err_retry { ERR_RETRY_NEVER, ERR_RETRY_SAME, ERR_RETRY_OTHER };
 
-/* Owned by the caller, usually on its stack; zero it before use. `text` is one line without a final period. */
+/* Owned by the caller, usually on its stack; zero it before use. `text` is one line without a final
+ * period. */
 struct err {
-    int code;               /* 0 or an enum err_code */
-    const char *file;       /* where it was born */
+    int code;         /* 0 or an enum err_code */
+    const char *file; /* where it was born */
     int line;
     char remote_class[128]; /* the Java class a server named, "" when it is code's own */
     char text[768];
@@ -35,17 +37,17 @@ struct err {
 
 #define must_use __attribute__((warn_unused_result))
 
-#define TRY(x)                                                                                     \
-    do {                                                                                           \
-        int rc_ = (x);                                                                             \
-        if (rc_ != 0)                                                                              \
-            return rc_;                                                                            \
+#define TRY(x)          \
+    do {                \
+        int rc_ = (x);  \
+        if (rc_ != 0)   \
+            return rc_; \
     } while (0)
 
 /* Sets *err (may be NULL) and returns code. */
 #define fail(err, code, ...) fail_at((err), (code), __FILE__, __LINE__, __VA_ARGS__)
-/* The same for a failed system call: code by errno (ENOSPC, ENOENT, EACCES, ETIMEDOUT, ECONNREFUSED ... have
- * their own, the rest is ERR_IO), text "<what>: <strerror>". */
+/* The same for a failed system call: code by errno (ENOSPC, ENOENT, EACCES, ETIMEDOUT, ECONNREFUSED
+ * ... have their own, the rest is ERR_IO), text "<what>: <strerror>". */
 #define fail_errno(err, ...) fail_errno_at((err), errno, __FILE__, __LINE__, __VA_ARGS__)
 
 int fail_at(struct err *err, int code, const char *file, int line, const char *fmt, ...)

@@ -1,4 +1,5 @@
-/* map.c - id to handle. See pool.h. Load factor at most 3/4; removal shifts back, so there are no tombstones. */
+/* map.c - id to handle. See pool.h. Load factor at most 3/4; removal shifts back, so there are no
+ * tombstones. */
 #include <stdlib.h>
 
 #include "common/base/check.h"

@@ -1,6 +1,6 @@
 /* pool.h - records with 32-bit handles, and a map from 64-bit ids to handles.
- * Handle 0 is none. Records stay where they are while they live, so pointers are good between two frees.
- * Slabs are never given back: a namespace that was once large will be large again. */
+ * Handle 0 is none. Records stay where they are while they live, so pointers are good between two
+ * frees. Slabs are never given back: a namespace that was once large will be large again. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,15 +5,15 @@
 #include "dnipc.pb-c.h"
 #include "ha.pb-c.h"
 
-#define CLIENT(name, stem)                                                                         \
+#define CLIENT(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, CLIENT_##name},
-#define DATANODE(name, stem)                                                                       \
+#define DATANODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_##name},
-#define DATANODE_IPC(name, stem)                                                                   \
+#define DATANODE_IPC(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_IPC_##name},
-#define INTER_DATANODE(name, stem)                                                                 \
+#define INTER_DATANODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, INTER_DATANODE_##name},
-#define HA(name, stem)                                                                             \
+#define HA(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, HA_##name},
 
 const struct rpc_method rpc_client_methods[] = {CLIENT_METHODS(CLIENT)};

@@ -1,6 +1,7 @@
-/* handlers.h - one function per RPC method: check, resolve, append one edit, answer. Door of namenode/handlers.
- * Thread: state. The shell (namenode/server) makes a `struct call` from a decoded RPC, runs it here, then holds the
- * reply until env.nn->last_txid as it was after the call is durable (the gate; also for reads). */
+/* handlers.h - one function per RPC method: check, resolve, append one edit, answer. Door of
+ * namenode/handlers. Thread: state. The shell (namenode/server) makes a `struct call` from a
+ * decoded RPC, runs it here, then holds the reply until env.nn->last_txid as it was after the call
+ * is durable (the gate; also for reads). */
 #pragma once
 #include "common/base/base.h"
 #include "common/rpc/rpc.h"
@@ -30,8 +31,8 @@ struct nn_settings {
 /* What handlers ask of the shell. */
 struct handler_shell {
     void *ctx;
-    /* Gives *e its transaction id, encodes it into the batch that the journal thread takes, and applies it to nn.
-     * Fails only before anything has changed. */
+    /* Gives *e its transaction id, encodes it into the batch that the journal thread takes, and
+     * applies it to nn. Fails only before anything has changed. */
     int (*commit)(void *ctx, struct edit *e, struct err *err);
     /* Ends the current segment; *ret_txid is the first id of the new one. */
     int (*roll_edits)(void *ctx, uint64_t *ret_txid, struct err *err);
@@ -52,11 +53,11 @@ struct call {
     const struct handler_env *env;
     struct rpc_call *rpc; /* arena, request, client id, call id, peer */
     struct principal who;
-    const char *rack;            /* of the peer for registerDatanode, resolved by the shell; else NULL */
-    int64_t now_ms;              /* wall */
-    int64_t mono_ms;             /* monotonic */
-    ProtobufCMessage *response;  /* set on success; in the arena */
-    struct err err;              /* set on failure */
+    const char *rack; /* of the peer for registerDatanode, resolved by the shell; else NULL */
+    int64_t now_ms;   /* wall */
+    int64_t mono_ms;  /* monotonic */
+    ProtobufCMessage *response; /* set on success; in the arena */
+    struct err err;             /* set on failure */
 };
 
 enum { CALL_TAKEN = 1 }; /* the shell will answer later */
@@ -66,5 +67,6 @@ int handle_client_call(struct call *c);   /* method tags: enum client_method */
 int handle_datanode_call(struct call *c); /* method tags: enum datanode_method */
 int handle_ha_call(struct call *c);       /* method tags: enum ha_method */
 
-/* Called by the shell every second or so: soft and hard lease limits, closing of files whose last block got complete. May commit. */
+/* Called by the shell every second or so: soft and hard lease limits, closing of files whose last
+ * block got complete. May commit. */
 int handlers_tick(const struct handler_env *env, int64_t now_ms, int64_t mono_ms, struct err *err);

@@ -1,4 +1,5 @@
-/* driver.c - runs a fuzz target over files or folders of inputs, for compilers without libFuzzer. */
+/* driver.c - runs a fuzz target over files or folders of inputs, for compilers without libFuzzer.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
