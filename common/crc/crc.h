@@ -1,6 +1,6 @@
 /* crc.h - checksums of data chunks. Door of common/crc.
- * Kernels: ISA-L for CRC32C (Castagnoli), zlib's polynomial for CRC32. All results are the plain CRC value; on the
- * wire and in .meta files they are 4 bytes big-endian per chunk. */
+ * Kernels: ISA-L for CRC32C (Castagnoli), zlib's polynomial for CRC32. All results are the plain
+ * CRC value; on the wire and in .meta files they are 4 bytes big-endian per chunk. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,6 +2,8 @@
  * Codecs are pure; the xfer_recv_... and xfer_send_... functions are the thin blocking shell over a socket with
  * time-outs. Nothing is allocated by an announced length: a varint-delimited header is at most XFER_MAX_HEADER. */
 #pragma once
+#include <sys/types.h>
+
 #include "common/base/base.h"
 #include "common/crc/crc.h"
 #include "hdfs.pb-c.h"
@@ -78,6 +80,10 @@ static inline Xfer__Status xfer_ack_status(uint32_t flag)
     return (Xfer__Status)(flag & 15);
 }
 uint32_t xfer_ack_flag(Xfer__Status status, enum xfer_ecn ecn);
+enum { XFER_ACK_MAX = 1024 }; /* length and message of the longest acknowledgement that is sent */
+/* Pure forms: bytes written; >0 bytes used, 0 more needed, <0 ERR_PROTOCOL. */
+size_t xfer_ack_encode(const struct xfer_ack *ack, uint8_t out[XFER_ACK_MAX]);
+ssize_t xfer_ack_decode(struct slice bytes, struct xfer_ack *ret, struct err *err);
 must_use int xfer_recv_ack(struct xfer_in *in, struct xfer_ack *ret, struct err *err);
 must_use int xfer_send_ack(int fd, const struct xfer_ack *ack, struct err *err);
 
