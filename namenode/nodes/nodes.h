@@ -1,0 +1,258 @@
+/* nodes.h - the DataNodes: who they are, where they stand, what they hold in sum and what they
+ * shall do next. Door of namenode/nodes. Thread: state. Core: time and randomness come in as
+ * arguments. A node and a storage keep their index for ever (0 is none), so that block records can
+ * hold small numbers. The structs below are there to be read; only this room and namenode/blocks
+ * (fields marked "blocks") write them. */
+#pragma once
+#include "common/base/base.h"
+
+/* The numbers of StorageType on the wire. */
+enum storage_type {
+    STORAGE_DISK = 1,
+    STORAGE_SSD = 2,
+    STORAGE_ARCHIVE = 3,
+    STORAGE_RAM_DISK = 4,
+    STORAGE_PROVIDED = 5,
+    STORAGE_NVDIMM = 6,
+};
+
+/* The numbers of DatanodeInfo.AdminState. */
+enum admin_state {
+    ADMIN_NORMAL,
+    ADMIN_DECOMMISSION_IN_PROGRESS,
+    ADMIN_DECOMMISSIONED,
+    ADMIN_ENTERING_MAINTENANCE,
+    ADMIN_IN_MAINTENANCE,
+};
+
+#define DEFAULT_RACK "/default-rack"
+
+enum {
+    NODES_MAX = 1 << 20,     /* nodes, and */
+    NODE_STORAGES_MAX = 256, /* storages a node that we remember */
+    NODE_TEXT_MAX = 255,     /* bytes of uuid, ip, hostname, version, rack */
+    NODE_COPIES_MAX = 4096,  /* copy orders that wait for a node; more are refused */
+};
+
+struct nodes_settings {
+    int64_t heartbeat_interval_ms; /* dfs.heartbeat.interval, 3 s */
+    int64_t recheck_interval_ms;   /* dfs.namenode.heartbeat.recheck-interval, 5 min */
+    int64_t stale_interval_ms;     /* dfs.namenode.stale.datanode.interval, 30 s */
+    uint32_t report_leases;        /* dfs.namenode.max.full.block.report.leases, 6 */
+    int64_t report_lease_ms;       /* dfs.namenode.full.block.report.lease.length.ms, 5 min */
+    uint32_t invalidate_limit;     /* dfs.block.invalidate.limit, 1000 block ids a heartbeat */
+    uint32_t max_streams;          /* dfs.namenode.replication.max-streams, 2 */
+};
+/* Hadoop's defaults. */
+void nodes_settings_defaults(struct nodes_settings *s);
+
+struct node_storage {
+    char *uuid;
+    uint32_t node, next;  /* its node; the next storage of that node, 0 ends */
+    uint32_t block_count; /* blocks: replicas that are recorded on it */
+    uint8_t type;         /* enum storage_type */
+    bool read_only;       /* READ_ONLY_SHARED */
+    bool failed; /* reported as failed, or gone from the heartbeats: its replicas are being dropped
+                  */
+    bool reported; /* blocks: a full report came since the node registered; else it is "stale" */
+    bool reported_once;    /* blocks: a full report came since this NameNode started */
+    uint32_t scheduled[2]; /* new replicas under way to it: in this 10 minutes, in those before */
+    uint64_t heartbeat;    /* number of the last heartbeat of the node that named it */
+    uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used;
+};
+
+struct node_copy;    /* an order to copy a block; internal */
+struct node_invalid; /* an order to delete a replica; internal */
+
+struct node {
+    char *uuid, *ip, *hostname, *software_version, *rack;
+    uint32_t xfer_port, info_port, ipc_port, info_secure_port;
+    uint32_t storages; /* first storage, 0: none yet */
+    uint32_t rack_id;  /* equal for nodes of the same rack */
+    uint8_t admin;     /* enum admin_state */
+    bool alive;        /* heard from in time; false also from the start until it registers */
+    bool gone; /* another node took its address: not shown any more, its replicas are being dropped
+                */
+    bool must_register;
+    bool heard_since_registration; /* a heartbeat came since it registered */
+    bool drained;                  /* blocks: its open orders were taken back after it died */
+    uint32_t registration; /* counts registrations; a report begun under an older one is void */
+    uint64_t heartbeats;
+    int64_t heard_ms;                  /* monotonic */
+    int64_t heard_wall_ms;             /* shown */
+    int64_t report_ms, report_wall_ms; /* blocks: last full report; 0: none */
+    int64_t scheduled_rolled_ms;
+    uint32_t xceivers, xmits, failed_volumes;
+    uint64_t capacity, dfs_used, remaining, block_pool_used,
+        non_dfs_used; /* sums of its storages */
+    uint64_t cache_capacity, cache_used;
+    uint64_t report_lease; /* 0: none */
+    int64_t report_lease_until_ms;
+    struct node_copy *copies; /* queue */
+    uint32_t copy_count;
+    struct node_invalid *invalids_head;
+    uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
+    struct idmap invalid_ids;
+    uint32_t next_same_ip, next_same_address;
+};
+
+struct nodes;
+
+must_use int nodes_new(const struct nodes_settings *settings, struct nodes **ret_nodes);
+void nodes_free(struct nodes *n);
+const struct nodes_settings *nodes_settings_get(const struct nodes *n);
+
+/* ---- who ---- */
+
+struct node_registration {
+    const char *uuid, *ip, *hostname, *software_version;
+    uint32_t xfer_port, info_port, ipc_port, info_secure_port;
+    const char *rack; /* "/a/b"; NULL: /default-rack */
+};
+
+/* Counts as a heartbeat. The same uuid at another address moves; another uuid at the same
+ * ip:xfer_port makes the old node `gone`. All its storages are stale until their next full report.
+ * ERR_ILLEGAL_ARGUMENT: bad or too long text. */
+must_use int nodes_register(struct nodes *n, const struct node_registration *r, int64_t mono_ms,
+                            int64_t now_ms, uint32_t *ret_node, struct err *err);
+
+uint32_t nodes_find(const struct nodes *n, const char *uuid); /* 0: unknown */
+uint32_t nodes_find_address(const struct nodes *n, const char *ip, uint32_t xfer_port);
+/* Any node on that machine, a live one if there is one: the one to prefer for a client that calls
+ * from ip. */
+uint32_t nodes_find_ip(const struct nodes *n, const char *ip);
+/* "host:port" or "ip:port" of the transfer port, or a bare host; as in favoredNodes. */
+uint32_t nodes_find_host(const struct nodes *n, const char *host_port);
+/* The node if it is alive, registered and at that address; else 0: answer RegisterCommand
+ * (heartbeat, reports) or UnregisteredNodeException (other calls). */
+uint32_t nodes_find_registered(const struct nodes *n, const char *uuid, const char *ip,
+                               uint32_t xfer_port);
+
+uint32_t nodes_count(const struct nodes *n); /* indices are 1..count, gone ones included */
+const struct node *nodes_at(const struct nodes *n, uint32_t node);
+struct node *nodes_at_mut(struct nodes *n, uint32_t node);
+
+/* ---- storages ---- */
+
+uint32_t nodes_storage_count(const struct nodes *n); /* indices are 1..count */
+const struct node_storage *nodes_storage(const struct nodes *n, uint32_t storage);
+struct node_storage *nodes_storage_mut(struct nodes *n, uint32_t storage);
+uint32_t nodes_find_storage(const struct nodes *n, uint32_t node, const char *storage_uuid);
+/* Finds or makes it. ERR_ILLEGAL_ARGUMENT: bad text, or too many storages. */
+must_use int nodes_add_storage(struct nodes *n, uint32_t node, const char *uuid, int type,
+                               bool read_only, uint32_t *ret_storage, struct err *err);
+
+/* ---- heartbeats ---- */
+
+struct node_storage_report {
+    const char *uuid;
+    int type;
+    bool read_only, failed;
+    uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used;
+};
+
+struct node_heartbeat {
+    const struct node_storage_report *storages;
+    size_t storage_count;
+    uint32_t xmits, xceivers, failed_volumes;
+    uint64_t cache_capacity, cache_used;
+};
+
+/* A storage that is reported as failed, or that is missing when the number of failed volumes grew
+ * or at the first heartbeat of a registration, becomes `failed`; blocks_tick then drops its
+ * replicas. */
+must_use int nodes_heartbeat(struct nodes *n, uint32_t node, const struct node_heartbeat *h,
+                             int64_t mono_ms, int64_t now_ms, struct err *err);
+/* Marks those dead that were silent too long, rolls the scheduled counts. Returns how many died
+ * now. */
+uint32_t nodes_check(struct nodes *n, int64_t mono_ms);
+/* errorReport FATAL_DISK_ERROR, tests: dead at once; it must register again. */
+void nodes_declare_dead(struct nodes *n, uint32_t node);
+/* The next heartbeat of the node is answered with RegisterCommand (a report could not be processed
+ * ...). */
+void nodes_demand_registration(struct nodes *n, uint32_t node);
+
+static inline bool node_is_stale(const struct node *node, const struct nodes_settings *s,
+                                 int64_t mono_ms)
+{
+    return mono_ms - node->heard_ms >= s->stale_interval_ms;
+}
+int64_t nodes_dead_after_ms(const struct nodes_settings *s);
+
+/* ---- full block report leases ---- */
+
+/* 0: not now. A node that has one gets a new id. */
+uint64_t nodes_grant_report_lease(struct nodes *n, uint32_t node, int64_t mono_ms, struct rng *rng);
+/* Id 0 bypasses. */
+bool nodes_check_report_lease(const struct nodes *n, uint32_t node, uint64_t lease,
+                              int64_t mono_ms);
+void nodes_end_report_lease(struct nodes *n, uint32_t node);
+
+/* ---- topology ---- */
+
+/* Hops: 0 same node, 2 same rack, 4 and more else ("/a/b": by depth of the common part). */
+uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b);
+/* The same to a machine that is no DataNode but of which the rack is known (NULL: unknown,
+ * farthest). */
+uint32_t nodes_rack_distance(const struct nodes *n, uint32_t node, const char *rack);
+uint32_t nodes_live_rack_count(const struct nodes *n);
+uint32_t nodes_live_count(const struct nodes *n);
+
+/* ---- orders that wait for a node's next heartbeat ---- */
+
+struct node_block {
+    uint64_t id, generation_stamp, length;
+};
+
+struct node_copy_order {
+    struct node_block block;
+    const uint32_t *targets; /* storages; good until the next call that changes the node's queue */
+    uint32_t target_count;
+};
+
+/* False: the queue is full or no memory. */
+bool nodes_order_copy(struct nodes *n, uint32_t node, struct node_block block,
+                      const uint32_t *targets, uint32_t target_count);
+/* At most `max`, and at most what max_streams leaves beside the xmits that the node told. Each call
+ * first frees what the call before it returned. Give nothing in safe mode. */
+uint32_t nodes_take_copies(struct nodes *n, uint32_t node, struct node_copy_order *ret_orders,
+                           uint32_t max);
+/* All of them, ignoring the limit; for a node that died. */
+uint32_t nodes_take_all_copies(struct nodes *n, uint32_t node, struct node_copy_order *ret_orders,
+                               uint32_t max);
+/* Takes back the copies of that block; true if there was one. */
+bool nodes_cancel_copy(struct nodes *n, uint32_t node, uint64_t block_id);
+
+/* Once per block id and node; a later stamp replaces. False: no memory (the next full report
+ * repairs that). */
+bool nodes_order_invalidate(struct nodes *n, uint32_t node, struct node_block block);
+bool nodes_invalidate_ordered(const struct nodes *n, uint32_t node, uint64_t block_id,
+                              uint64_t generation_stamp);
+void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id);
+/* At most min(max, invalidate_limit). Give nothing in safe mode. */
+uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_block *ret_blocks,
+                                uint32_t max);
+void nodes_clear_orders(struct nodes *n, uint32_t node);
+/* New replicas that were promised to a storage, for placement and load. */
+void nodes_schedule(struct nodes *n, uint32_t storage);
+void nodes_unschedule(struct nodes *n, uint32_t storage);
+uint32_t node_storage_scheduled(const struct node_storage *s);
+
+/* ---- sums ---- */
+
+struct nodes_stats {
+    uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used; /* live nodes */
+    uint64_t cache_capacity, cache_used;
+    uint64_t invalidates; /* replicas that wait for deletion orders */
+    uint32_t live, dead, stale, xceivers, failed_volumes, racks, in_service;
+    uint32_t in_service_xceivers;
+};
+void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret);
+
+enum node_filter { NODES_ALL, NODES_LIVE, NODES_DEAD }; /* without gone ones */
+/* For getDatanodeReport: fills at most max indices, returns how many there are. */
+uint32_t nodes_list(const struct nodes *n, enum node_filter filter, uint32_t *ret_nodes,
+                    uint32_t max);
+
+/* Walks everything with CHECKs: links, counts, queues. */
+void nodes_verify(const struct nodes *n);
