@@ -61,8 +61,7 @@ struct node_storage {
     uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used;
 };
 
-struct node_copy;    /* an order to copy a block; internal */
-struct node_invalid; /* an order to delete a replica; internal */
+struct node_copy; /* an order to copy a block; internal */
 
 struct node {
     char *uuid, *ip, *hostname, *software_version, *rack;
@@ -90,10 +89,9 @@ struct node {
     int64_t report_lease_until_ms;
     struct node_copy *copies; /* queue */
     uint32_t copy_count;
-    struct node_invalid *invalids_head;
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
     struct idmap invalid_ids;
-    uint32_t next_same_ip, next_same_address;
+    uint32_t next_same_ip;
 };
 
 struct nodes;
@@ -197,6 +195,9 @@ uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b);
 uint32_t nodes_rack_distance(const struct nodes *n, uint32_t node, const char *rack);
 uint32_t nodes_live_rack_count(const struct nodes *n);
 uint32_t nodes_live_count(const struct nodes *n);
+
+/* Of live nodes in service; 0 without any. */
+double nodes_average_xceivers(const struct nodes *n);
 
 /* ---- orders that wait for a node's next heartbeat ---- */
 

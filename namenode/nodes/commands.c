@@ -1,0 +1,167 @@
+/* commands.c - orders that wait for a node's next heartbeat. See nodes.h.
+ * Thread: state. Copies are few: heap records in a list. Deletions may be millions after a big
+ * delete: pool records in a list, found by block id.
+ * Invariants: (1) a block id waits at most once for deletion on a node; (2) invalid_count is the
+ * length of that list and the size of invalid_ids. */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "namenode/nodes/internal.h"
+
+void copies_free(struct node_copy *list)
+{
+    struct node_copy *copy, *next;
+    DL_FOREACH_SAFE(list, copy, next)
+    {
+        free(copy);
+    }
+}
+
+bool nodes_order_copy(struct nodes *n, uint32_t i, struct node_block block, const uint32_t *targets,
+                      uint32_t target_count)
+{
+    struct node *node = nodes_at_mut(n, i);
+    CHECK(target_count > 0);
+    if (node->copy_count >= NODE_COPIES_MAX)
+        return false;
+    size_t bytes = sizeof(*targets) * target_count;
+    struct node_copy *copy = malloc(sizeof(*copy) + bytes);
+    if (copy == NULL)
+        return false;
+    copy->block = block;
+    copy->target_count = target_count;
+    memcpy(copy->targets, targets, bytes);
+    DL_APPEND(node->copies, copy);
+    node->copy_count++;
+    return true;
+}
+
+uint32_t nodes_take_all_copies(struct nodes *n, uint32_t i, struct node_copy_order *ret_orders,
+                               uint32_t max)
+{
+    struct node *node = nodes_at_mut(n, i);
+    copies_free(n->spent);
+    n->spent = NULL;
+    uint32_t count = 0;
+    while (count < max && node->copies != NULL) {
+        struct node_copy *copy = node->copies;
+        DL_DELETE(node->copies, copy);
+        DL_APPEND(n->spent, copy);
+        node->copy_count--;
+        ret_orders[count++] =
+            (struct node_copy_order){copy->block, copy->targets, copy->target_count};
+    }
+    return count;
+}
+
+uint32_t nodes_take_copies(struct nodes *n, uint32_t i, struct node_copy_order *ret_orders,
+                           uint32_t max)
+{
+    uint32_t busy = nodes_at(n, i)->xmits;
+    uint32_t room = busy >= n->settings.max_streams ? 0 : n->settings.max_streams - busy;
+    return nodes_take_all_copies(n, i, ret_orders, max < room ? max : room);
+}
+
+bool nodes_cancel_copy(struct nodes *n, uint32_t i, uint64_t block_id)
+{
+    struct node *node = nodes_at_mut(n, i);
+    struct node_copy *copy, *next;
+    bool found = false;
+    DL_FOREACH_SAFE(node->copies, copy, next)
+    {
+        if (copy->block.id != block_id)
+            continue;
+        DL_DELETE(node->copies, copy);
+        free(copy);
+        node->copy_count--;
+        found = true;
+    }
+    return found;
+}
+
+/* ---- deletions ---- */
+
+uint64_t invalid_id_of(const void *owner, handle_t h)
+{
+    const struct invalid *v = pool_at(owner, h);
+    return v->block.id;
+}
+
+static struct invalid *invalid_at(const struct nodes *n, uint32_t h)
+{
+    return pool_at(&n->invalids, h);
+}
+
+static void invalid_unlink(struct nodes *n, struct node *node, uint32_t h)
+{
+    struct invalid *v = invalid_at(n, h);
+    idmap_remove(&node->invalid_ids, v->block.id);
+    *(v->prev == 0 ? &node->invalid_first : &invalid_at(n, v->prev)->next) = v->next;
+    *(v->next == 0 ? &node->invalid_last : &invalid_at(n, v->next)->prev) = v->prev;
+    pool_give(&n->invalids, h);
+    node->invalid_count--;
+    if (node->invalid_count == 0)
+        idmap_fini(&node->invalid_ids); /* after a big delete the table is big */
+}
+
+bool nodes_order_invalidate(struct nodes *n, uint32_t i, struct node_block block)
+{
+    struct node *node = nodes_at_mut(n, i);
+    uint32_t h = idmap_find(&node->invalid_ids, block.id);
+    if (h != 0) {
+        if (block.generation_stamp > invalid_at(n, h)->block.generation_stamp)
+            invalid_at(n, h)->block = block;
+        return true;
+    }
+    h = pool_take(&n->invalids);
+    if (h == 0)
+        return false;
+    *invalid_at(n, h) = (struct invalid){.block = block, .prev = node->invalid_last};
+    if (idmap_put(&node->invalid_ids, block.id, h) != 0) {
+        pool_give(&n->invalids, h);
+        return false;
+    }
+    *(node->invalid_last == 0 ? &node->invalid_first : &invalid_at(n, node->invalid_last)->next) =
+        h;
+    node->invalid_last = h;
+    node->invalid_count++;
+    return true;
+}
+
+bool nodes_invalidate_ordered(const struct nodes *n, uint32_t node, uint64_t block_id,
+                              uint64_t generation_stamp)
+{
+    uint32_t h = idmap_find(&nodes_at(n, node)->invalid_ids, block_id);
+    return h != 0 && invalid_at(n, h)->block.generation_stamp == generation_stamp;
+}
+
+void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id)
+{
+    uint32_t h = idmap_find(&nodes_at(n, node)->invalid_ids, block_id);
+    if (h != 0)
+        invalid_unlink(n, nodes_at_mut(n, node), h);
+}
+
+uint32_t nodes_take_invalidates(struct nodes *n, uint32_t i, struct node_block *ret_blocks,
+                                uint32_t max)
+{
+    struct node *node = nodes_at_mut(n, i);
+    if (max > n->settings.invalidate_limit)
+        max = n->settings.invalidate_limit;
+    uint32_t count = 0;
+    while (count < max && node->invalid_first != 0) {
+        ret_blocks[count++] = invalid_at(n, node->invalid_first)->block;
+        invalid_unlink(n, node, node->invalid_first);
+    }
+    return count;
+}
+
+void nodes_clear_orders(struct nodes *n, uint32_t i)
+{
+    struct node *node = nodes_at_mut(n, i);
+    copies_free(node->copies);
+    node->copies = NULL;
+    node->copy_count = 0;
+    while (node->invalid_first != 0)
+        invalid_unlink(n, node, node->invalid_first);
+}

@@ -1,0 +1,205 @@
+/* heartbeat.c - who lives, who holds how much, who may send a full report. See nodes.h.
+ * Thread: state. Time comes in.
+ * Invariant: live_count, service_count, service_xceivers and the racks' live counts agree with the
+ * nodes' `alive`, which only node_set_alive moves. */
+#include <stdlib.h>
+
+#include "namenode/nodes/internal.h"
+
+static void count_service(struct nodes *n, const struct node *node, bool in)
+{
+    if (!node->alive || node->admin != ADMIN_NORMAL)
+        return;
+    n->service_count += in ? 1u : -1u;
+    n->service_xceivers += in ? node->xceivers : -(uint64_t)node->xceivers;
+}
+
+void node_set_alive(struct nodes *n, struct node *node, bool alive)
+{
+    if (node->alive == alive)
+        return;
+    CHECK(node->rack_id != 0 && !(alive && node->gone));
+    struct rack *rack = &n->racks[node->rack_id - 1];
+    if (alive) {
+        n->live_rack_count += rack->live++ == 0;
+        n->live_count++;
+        node->alive = true;
+        count_service(n, node, true);
+    } else {
+        count_service(n, node, false);
+        node->alive = false;
+        n->live_count--;
+        n->live_rack_count -= --rack->live == 0;
+    }
+}
+
+int64_t nodes_dead_after_ms(const struct nodes_settings *s)
+{
+    return 2 * s->recheck_interval_ms + 10 * s->heartbeat_interval_ms;
+}
+
+uint32_t nodes_check(struct nodes *n, int64_t mono_ms)
+{
+    uint32_t died = 0;
+    int64_t limit = nodes_dead_after_ms(&n->settings);
+    for (uint32_t i = 1; i <= nodes_count(n); i++) {
+        struct node *node = nodes_at_mut(n, i);
+        if (node->alive && mono_ms - node->heard_ms > limit) {
+            nodes_declare_dead(n, i);
+            died++;
+        }
+        roll_scheduled(n, node, mono_ms);
+    }
+    return died;
+}
+
+void nodes_declare_dead(struct nodes *n, uint32_t node)
+{
+    node_set_alive(n, nodes_at_mut(n, node), false);
+    nodes_end_report_lease(n, node);
+}
+
+void nodes_demand_registration(struct nodes *n, uint32_t node)
+{
+    nodes_at_mut(n, node)->must_register = true;
+}
+
+void node_sum_storages(struct nodes *n, struct node *node)
+{
+    node->capacity = node->dfs_used = node->remaining = node->block_pool_used = 0;
+    node->non_dfs_used = 0;
+    for (uint32_t s = node->storages; s != 0;) {
+        const struct node_storage *storage = nodes_storage(n, s);
+        if (!storage->failed) {
+            node->capacity += storage->capacity;
+            node->dfs_used += storage->dfs_used;
+            node->remaining += storage->remaining;
+            node->block_pool_used += storage->block_pool_used;
+            node->non_dfs_used += storage->non_dfs_used;
+        }
+        s = storage->next;
+    }
+}
+
+static void take_report(struct node_storage *s, const struct node_storage_report *r)
+{
+    if (s->failed && !r->failed)
+        s->reported = false; /* its replicas were dropped: only a full report tells what is there */
+    s->failed = r->failed;
+    s->capacity = r->capacity;
+    s->dfs_used = r->dfs_used;
+    s->remaining = r->remaining;
+    s->block_pool_used = r->block_pool_used;
+    s->non_dfs_used = r->non_dfs_used;
+}
+
+static void fail_unnamed(struct nodes *n, struct node *node)
+{
+    for (uint32_t s = node->storages; s != 0; s = nodes_storage(n, s)->next) {
+        struct node_storage *storage = nodes_storage_mut(n, s);
+        if (storage->heartbeat != node->heartbeats)
+            storage->failed = true;
+    }
+}
+
+int nodes_heartbeat(struct nodes *n, uint32_t i, const struct node_heartbeat *h, int64_t mono_ms,
+                    int64_t now_ms, struct err *err)
+{
+    struct node *node = nodes_at_mut(n, i);
+    CHECK(node->alive);
+    node->heartbeats++;
+    for (size_t k = 0; k < h->storage_count; k++) {
+        const struct node_storage_report *r = &h->storages[k];
+        uint32_t s = 0;
+        TRY(nodes_add_storage(n, i, r->uuid, r->type, r->read_only, &s, err));
+        take_report(nodes_storage_mut(n, s), r);
+        nodes_storage_mut(n, s)->heartbeat = node->heartbeats;
+    }
+    if (h->failed_volumes > node->failed_volumes || !node->heard_since_registration)
+        fail_unnamed(n, node);
+    node_sum_storages(n, node);
+    count_service(n, node, false);
+    node->xceivers = h->xceivers;
+    count_service(n, node, true);
+    node->xmits = h->xmits;
+    node->failed_volumes = h->failed_volumes;
+    node->cache_capacity = h->cache_capacity;
+    node->cache_used = h->cache_used;
+    node->heard_ms = mono_ms;
+    node->heard_wall_ms = now_ms;
+    node->heard_since_registration = true;
+    return 0;
+}
+
+double nodes_average_xceivers(const struct nodes *n)
+{
+    return n->service_count == 0 ? 0 : (double)n->service_xceivers / n->service_count;
+}
+
+uint32_t nodes_live_count(const struct nodes *n)
+{
+    return n->live_count;
+}
+
+static bool lease_valid(const struct node *node, int64_t mono_ms)
+{
+    return node->report_lease != 0 && mono_ms < node->report_lease_until_ms;
+}
+
+uint64_t nodes_grant_report_lease(struct nodes *n, uint32_t i, int64_t mono_ms, struct rng *rng)
+{
+    uint32_t held = 0;
+    for (uint32_t k = 1; k <= nodes_count(n); k++)
+        held += k != i && lease_valid(nodes_at(n, k), mono_ms);
+    struct node *node = nodes_at_mut(n, i);
+    node->report_lease = 0;
+    if (held >= n->settings.report_leases)
+        return 0;
+    while (node->report_lease == 0)
+        node->report_lease = rng_next(rng);
+    node->report_lease_until_ms = mono_ms + n->settings.report_lease_ms;
+    return node->report_lease;
+}
+
+bool nodes_check_report_lease(const struct nodes *n, uint32_t i, uint64_t lease, int64_t mono_ms)
+{
+    const struct node *node = nodes_at(n, i);
+    return lease == 0 || (lease_valid(node, mono_ms) && node->report_lease == lease);
+}
+
+void nodes_end_report_lease(struct nodes *n, uint32_t node)
+{
+    nodes_at_mut(n, node)->report_lease = 0;
+}
+
+static void add_live(struct nodes_stats *ret, const struct node *node,
+                     const struct nodes_settings *settings, int64_t mono_ms)
+{
+    ret->live++;
+    ret->stale += node_is_stale(node, settings, mono_ms);
+    ret->capacity += node->capacity;
+    ret->dfs_used += node->dfs_used;
+    ret->remaining += node->remaining;
+    ret->block_pool_used += node->block_pool_used;
+    ret->non_dfs_used += node->non_dfs_used;
+    ret->cache_capacity += node->cache_capacity;
+    ret->cache_used += node->cache_used;
+    ret->xceivers += node->xceivers;
+    ret->failed_volumes += node->failed_volumes;
+}
+
+void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret)
+{
+    *ret = (struct nodes_stats){0};
+    for (uint32_t i = 1; i <= nodes_count(n); i++) {
+        const struct node *node = nodes_at(n, i);
+        ret->invalidates += node->invalid_count;
+        if (node->alive)
+            add_live(ret, node, &n->settings, mono_ms);
+        else
+            ret->dead += !node->gone;
+    }
+    ret->racks = n->live_rack_count;
+    ret->in_service = n->service_count;
+    ret->in_service_xceivers = (uint32_t)n->service_xceivers;
+}

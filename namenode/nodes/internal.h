@@ -1,0 +1,53 @@
+/* internal.h - what the files of this room share. */
+#pragma once
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "namenode/nodes/nodes.h"
+
+/* One name of a node: its uuid, its "ip:port", or its ip (then the head of a chain). */
+struct name_entry {
+    UT_hash_handle hh;
+    uint32_t node;
+    char key[];
+};
+
+struct rack {
+    char *name;
+    uint32_t live;
+};
+
+struct invalid {
+    struct node_block block;
+    uint32_t prev, next;
+};
+
+struct nodes {
+    struct nodes_settings settings;
+    struct pool nodes, storages; /* nothing is ever given back: indices count up from 1 */
+    struct pool invalids;
+    struct name_entry *by_uuid, *by_address, *by_ip;
+    struct rack *racks; /* rack_id - 1 */
+    uint32_t rack_count, live_rack_count, live_count;
+    uint32_t service_count; /* live and ADMIN_NORMAL */
+    uint64_t service_xceivers;
+    struct node_copy *spent; /* handed out by the last take */
+};
+
+struct node_copy {
+    struct node_copy *prev, *next;
+    struct node_block block;
+    uint32_t target_count;
+    uint32_t targets[];
+};
+
+uint64_t invalid_id_of(const void *owner, handle_t h);
+
+/* topology.c: 0: no memory. */
+uint32_t rack_intern(struct nodes *n, const char *name);
+/* heartbeat.c: the only place that moves `alive`; keeps the counts of live nodes and racks. */
+void node_set_alive(struct nodes *n, struct node *node, bool alive);
+void node_sum_storages(struct nodes *n, struct node *node);
+/* commands.c */
+void copies_free(struct node_copy *list);
+void roll_scheduled(struct nodes *n, struct node *node, int64_t mono_ms);
