@@ -6,6 +6,7 @@
  * So typed getters can't fail. Immutable after loading; then thread-safe. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -26,6 +27,9 @@ void conf_free(struct conf *c);
 struct conf *conf_copy(const struct conf *c);
 /* Reads one XML file of <configuration>. A missing file is an error here. */
 must_use int conf_add_file(struct conf *c, const char *path, struct err *err);
+/* The same for text that is in memory; name stands for the file in errors. */
+must_use int conf_add_text(struct conf *c, const char *name, const void *text, size_t size,
+                           struct err *err);
 /* core-site.xml and hdfs-site.xml of dir, each if there; dir NULL: $HADOOP_CONF_DIR if set, else
  * /etc/hadoop/conf if there, else nothing. A dir that is named but missing is an error. */
 must_use int conf_add_dir(struct conf *c, const char *dir, struct err *err);
