@@ -1,0 +1,362 @@
+/* dirs.c - the folders of dfs.namenode.name.dir and dfs.namenode.edits.dir: which they are, their
+ * locks, VERSION and seen_txid. Thread: the one that starts; later any may drop a folder (one
+ * atomic flag). Invariant: all folders in use belong to the same file system, or the start is
+ * refused. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf/conf.h"
+#include "common/obs/obs.h"
+#include "namenode/storage/internal.h"
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "/path" or "file:///path" with %XX; *ret_path is malloced. */
+static int path_of_uri(const char *uri, const char *key, char **ret_path, struct err *err)
+{
+    const char *p = uri;
+    bool is_uri = strncmp(p, "file:", 5) == 0;
+    if (is_uri) {
+        p += 5;
+        if (strncmp(p, "//", 2) == 0)
+            p += 2 + strcspn(p + 2, "/"); /* an authority means nothing for a file */
+    }
+    if (p[0] != '/')
+        return fail(err, ERR_CONFIG, "%s: \"%s\" is neither an absolute path nor a file: URI", key,
+                    uri);
+    char *path = malloc(strlen(p) + 1);
+    if (path == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for %s", key);
+    size_t n = 0;
+    while (*p != '\0') {
+        int high = is_uri && p[0] == '%' ? hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hex_digit(p[2]) : -1;
+        path[n++] = (char)(low >= 0 ? high << 4 | low : *p);
+        p += low >= 0 ? 3 : 1;
+    }
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    path[n] = '\0';
+    *ret_path = path;
+    return 0;
+}
+
+static int add_dir(struct storage *s, const char *uri, const char *key, bool image, struct err *err)
+{
+    char *path;
+    TRY(path_of_uri(uri, key, &path, err));
+    for (size_t i = 0; i < s->dir_count; i++) {
+        struct name_dir *d = &s->dirs[i];
+        if (strcmp(d->path, path) == 0) {
+            d->for_image |= image;
+            d->for_edits |= !image;
+            free(path);
+            return 0;
+        }
+    }
+    if (s->dir_count == MAX_NAME_DIRS || strlen(path) > STORAGE_PATH - 128) {
+        int rc = fail(err, ERR_CONFIG, "%s: more than %d folders, or a path that is too long", key,
+                      MAX_NAME_DIRS);
+        free(path);
+        return rc;
+    }
+    struct name_dir *d = &s->dirs[s->dir_count];
+    *d = (struct name_dir){.path = path, .lock_fd = -1, .for_image = image, .for_edits = !image};
+    if (asprintf(&d->current, "%s/current", path) < 0) {
+        d->current = NULL;
+        free(path);
+        return fail(err, ERR_NO_MEMORY, "no memory for %s", key);
+    }
+    s->dir_count++;
+    return 0;
+}
+
+static int add_list(struct storage *s, const struct conf *conf, enum conf_key key, bool image,
+                    struct err *err)
+{
+    char **items = NULL;
+    size_t count = 0;
+    int rc = conf_list(conf_str(conf, key), &items, &count);
+    if (rc == 0 && count == 0)
+        rc = fail(err, ERR_CONFIG, "%s names no folder", conf_name(key));
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = add_dir(s, items[i], conf_name(key), image, err);
+    conf_list_free(items, count);
+    return rc;
+}
+
+int storage_from_conf(const struct conf *conf, struct storage **ret, struct err *err)
+{
+    struct storage *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for the name directories");
+    s->images_retained = (uint64_t)conf_int(conf, CONF_checkpoints_retained);
+    s->extra_edits_retained = (uint64_t)conf_int(conf, CONF_extra_edits_retained);
+    s->extra_segments_retained = (uint64_t)conf_int(conf, CONF_extra_edits_segments);
+    int rc = add_list(s, conf, CONF_nn_name_dir, true, err);
+    if (rc == 0)
+        rc = add_list(s, conf, CONF_nn_edits_dir, false, err);
+    if (rc != 0) {
+        storage_close(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void storage_close(struct storage *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->dir_count; i++) {
+        if (s->dirs[i].lock_fd >= 0)
+            close(s->dirs[i].lock_fd);
+        free(s->dirs[i].path);
+        free(s->dirs[i].current);
+    }
+    free(s);
+}
+
+void dir_drop(struct name_dir *d, const struct err *why)
+{
+    if (!atomic_exchange(&d->failed, true))
+        log_error("name directory is not used any more dir=%s why=%s", d->path,
+                  log_quote(why->text));
+}
+
+void dir_file(const struct name_dir *d, const char *name, char out[STORAGE_PATH])
+{
+    snprintf(out, STORAGE_PATH, "%s/%s", d->current, name);
+}
+
+/* ---- VERSION, seen_txid ---- */
+
+static int set_number(struct properties *p, const char *name, uint64_t value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    return properties_set(p, name, text);
+}
+
+int dir_write_version(const struct name_dir *d, const struct nn_identity *id, struct err *err)
+{
+    char path[STORAGE_PATH];
+    dir_file(d, "VERSION", path);
+    struct properties p = {0};
+    int rc = set_number(&p, "namespaceID", (uint64_t)id->namespace_id);
+    if (rc == 0)
+        rc = properties_set(&p, "clusterID", id->cluster_id);
+    if (rc == 0)
+        rc = set_number(&p, "cTime", id->ctime_ms);
+    if (rc == 0)
+        rc = properties_set(&p, "storageType", "NAME_NODE");
+    if (rc == 0)
+        rc = properties_set(&p, "blockpoolID", id->block_pool_id);
+    if (rc == 0)
+        rc = properties_set(&p, "layoutVersion", "-67");
+    if (rc != 0)
+        rc = fail(err, rc, "no memory for %s", path);
+    else
+        rc = properties_write(path, &p, err);
+    properties_fini(&p);
+    return rc;
+}
+
+int dir_write_seen_txid(const struct name_dir *d, uint64_t txid, struct err *err)
+{
+    char path[STORAGE_PATH], text[32];
+    dir_file(d, "seen_txid", path);
+    int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", txid);
+    return durable_write_file(path, text, (size_t)n, err);
+}
+
+static int parse_number(const char *text, int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || (*end != '\0' && *end != '\n' && *end != '\r'))
+        return ERR_CORRUPT;
+    *ret = value;
+    return 0;
+}
+
+static int read_seen_txid(struct name_dir *d, struct err *err)
+{
+    char path[STORAGE_PATH];
+    dir_file(d, "seen_txid", path);
+    struct buf b = {0};
+    int rc = file_read(path, 64, &b, err);
+    int64_t value = 0;
+    if (rc == 0)
+        rc = buf_append(&b, "", 1);
+    if (rc == 0 && (parse_number((const char *)buf_head(&b), &value) != 0 || value < 0))
+        rc = fail(err, ERR_CORRUPT, "%s doesn't hold a transaction id", path);
+    buf_fini(&b);
+    d->seen_txid = (uint64_t)value;
+    return rc;
+}
+
+static int wanted(const struct properties *p, const char *path, const char *name, const char **ret,
+                  struct err *err)
+{
+    *ret = properties_get(p, name);
+    return *ret != NULL ? 0 : fail(err, ERR_CORRUPT, "%s lacks %s", path, name);
+}
+
+static int wanted_number(const struct properties *p, const char *path, const char *name,
+                         int64_t *ret, struct err *err)
+{
+    const char *text;
+    TRY(wanted(p, path, name, &text, err));
+    if (parse_number(text, ret) != 0)
+        return fail(err, ERR_CORRUPT, "%s: %s=%s is no number", path, name, text);
+    return 0;
+}
+
+static int wanted_text(const struct properties *p, const char *path, const char *name, char *out,
+                       size_t size, struct err *err)
+{
+    const char *text;
+    TRY(wanted(p, path, name, &text, err));
+    if (strlen(text) >= size || text[0] == '\0')
+        return fail(err, ERR_CORRUPT, "%s: %s has an impossible length", path, name);
+    snprintf(out, size, "%s", text);
+    return 0;
+}
+
+static int parse_version(const struct properties *p, const char *path, struct nn_identity *id,
+                         struct err *err)
+{
+    int64_t layout, namespace_id, ctime_ms;
+    const char *type;
+    TRY(wanted_number(p, path, "layoutVersion", &layout, err));
+    if (layout > OLDEST_LAYOUT_VERSION || layout < LAYOUT_VERSION)
+        return fail(err, ERR_NODE_VERSION,
+                    "%s: layout version %" PRId64
+                    " is not between %d and %d; let Hadoop 3.4 upgrade "
+                    "(or a newer Hadron read) this folder first",
+                    path, layout, LAYOUT_VERSION, OLDEST_LAYOUT_VERSION);
+    TRY(wanted(p, path, "storageType", &type, err));
+    if (strcmp(type, "NAME_NODE") != 0)
+        return fail(err, ERR_CORRUPT, "%s: storageType=%s, this is no NameNode's folder", path,
+                    type);
+    TRY(wanted_number(p, path, "namespaceID", &namespace_id, err));
+    TRY(wanted_number(p, path, "cTime", &ctime_ms, err));
+    TRY(wanted_text(p, path, "clusterID", id->cluster_id, sizeof(id->cluster_id), err));
+    TRY(wanted_text(p, path, "blockpoolID", id->block_pool_id, sizeof(id->block_pool_id), err));
+    id->namespace_id = (int32_t)namespace_id;
+    id->ctime_ms = (uint64_t)ctime_ms;
+    return 0;
+}
+
+static int read_version(const struct name_dir *d, struct nn_identity *id, struct err *err)
+{
+    char path[STORAGE_PATH];
+    dir_file(d, "VERSION", path);
+    struct properties p = {0};
+    TRY(properties_read(path, &p, err));
+    int rc = parse_version(&p, path, id, err);
+    properties_fini(&p);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static bool identity_equal(const struct nn_identity *a, const struct nn_identity *b)
+{
+    return a->namespace_id == b->namespace_id && a->ctime_ms == b->ctime_ms &&
+           strcmp(a->cluster_id, b->cluster_id) == 0 &&
+           strcmp(a->block_pool_id, b->block_pool_id) == 0;
+}
+
+/* A folder without VERSION is fine while another has one: it is filled at the next checkpoint. */
+static int open_dir(struct name_dir *d, struct nn_identity *id, struct err *err)
+{
+    struct stat st;
+    if (stat(d->path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return fail(
+            err, ERR_NOT_FOUND,
+            "Directory %s is in an inconsistent state: storage directory does not exist or is "
+            "not accessible",
+            d->path);
+    TRY(lock_dir(d->path, &d->lock_fd, err));
+    char path[STORAGE_PATH];
+    dir_file(d, "VERSION", path);
+    d->formatted = access(path, F_OK) == 0;
+    if (!d->formatted)
+        return 0;
+    TRY(read_version(d, id, err));
+    return read_seen_txid(d, err);
+}
+
+static int open_all(struct storage *s, struct err *err)
+{
+    const struct name_dir *first = NULL;
+    for (size_t i = 0; i < s->dir_count; i++) {
+        struct name_dir *d = &s->dirs[i];
+        struct nn_identity id = {0};
+        TRY(open_dir(d, &id, err));
+        if (!d->formatted)
+            continue;
+        if (first != NULL && !identity_equal(&s->identity, &id))
+            return fail(
+                err, ERR_CORRUPT,
+                "name directories %s (cluster %s, namespace %d) and %s (cluster %s, namespace "
+                "%d) belong to different file systems",
+                first->path, s->identity.cluster_id, s->identity.namespace_id, d->path,
+                id.cluster_id, id.namespace_id);
+        first = d;
+        s->identity = id;
+    }
+    return first != NULL ? 0
+                         : fail(err, ERR_NOT_FOUND, "NameNode is not formatted: %s is empty",
+                                s->dirs[0].path);
+}
+
+/* Makes an empty folder one of ours. */
+static int adopt(struct storage *s, struct name_dir *d, struct err *err)
+{
+    log_info("empty name directory joins dir=%s", d->path);
+    TRY(durable_mkdirs(d->current, 0700, err));
+    TRY(dir_write_seen_txid(d, 0, err));
+    return dir_write_version(d, &s->identity, err);
+}
+
+int storage_open(const struct conf *conf, struct storage **ret, struct err *err)
+{
+    struct storage *s;
+    TRY(storage_from_conf(conf, &s, err));
+    int rc = open_all(s, err);
+    for (size_t i = 0; rc == 0 && i < s->dir_count; i++) {
+        if (!s->dirs[i].formatted)
+            rc = adopt(s, &s->dirs[i], err);
+    }
+    if (rc != 0) {
+        storage_close(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+const struct nn_identity *storage_identity(const struct storage *s)
+{
+    return &s->identity;
+}
+
+int storage_describe(const struct storage *s, struct buf *out)
+{
+    for (size_t i = 0; i < s->dir_count; i++)
+        TRY(buf_printf(out, "%s%s", i == 0 ? "" : ",", s->dirs[i].path));
+    return buf_append(out, "", 1);
+}
