@@ -17,7 +17,12 @@ enum inode_type { INODE_FILE = 1, INODE_DIR = 2, INODE_SYMLINK = 3 }; /* the ima
  * string table. */
 enum name_kind { NAME_USER = 1, NAME_GROUP = 2, NAME_XATTR = 3 };
 
-enum { NS_MAX_PATH_CHARS = 8000, NS_MAX_PATH_DEPTH = 1000, NS_MAX_NAME_BYTES = 65535 };
+enum {
+    NS_ROOT_INODE_ID = 16385,
+    NS_MAX_PATH_CHARS = 8000,
+    NS_MAX_PATH_DEPTH = 1000,
+    NS_MAX_NAME_BYTES = 65535
+};
 #define NS_NO_QUOTA      UINT64_MAX /* -1 on the wire */
 #define NS_ROOT_NS_QUOTA INT64_MAX  /* what format gives the root */
 
@@ -155,8 +160,20 @@ handle_t ns_child(const struct ns *ns, handle_t dir, struct slice name); /* 0: n
  * per 256 children. */
 uint32_t ns_list(const struct ns *ns, handle_t dir, struct slice start_after, uint32_t max,
                  handle_t *out, uint64_t *ret_remaining);
+/* The k-th run of children, in order, for walking a directory: *ret_count handles; NULL: there is
+ * no k-th run. */
+const handle_t *ns_children(const struct ns *ns, handle_t dir, uint32_t k, uint32_t *ret_count);
 /* The i-th child, i < child_count. */
 handle_t ns_child_at(const struct ns *ns, handle_t dir, uint32_t i);
+/* A walk over a tree, each inode once, parents before children, children in order. Takes no memory.
+ */
+struct ns_walk {
+    const struct ns *ns;
+    handle_t top, dir, at;
+    uint32_t run, position; /* of `at` among the runs of `dir` */
+};
+struct ns_walk ns_walk_from(const struct ns *ns, handle_t top);
+handle_t ns_walk_next(struct ns_walk *w); /* the top first; 0: done */
 /* Order of names: bytes as signed, then length. */
 int name_compare(struct slice a, struct slice b);
 
