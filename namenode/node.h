@@ -1,6 +1,7 @@
-/* node.h - a whole NameNode as one object. Door of namenode/, used by dfs-namenode and by `dfs mini`.
- * Several may live in one process: no globals, no signal handlers. When no name directory can be written any more the
- * process ends (exit 1): memory that is ahead of the journal must not answer anybody. */
+/* node.h - a whole NameNode as one object. Door of namenode/, used by dfs-namenode and by `dfs
+ * mini`. Several may live in one process: no globals, no signal handlers. When no name directory
+ * can be written any more the process ends (exit 1): memory that is ahead of the journal must not
+ * answer anybody. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +17,8 @@ struct namenode_format_options {
     const char *cluster_id; /* NULL: a new one, CID-<uuid> */
 };
 
-/* 0, or an error; ERR_EXISTS when there is data and nobody allowed to erase it. Asks on standard input when there is
- * data, neither option is set and standard input is a terminal. */
+/* 0, or an error; ERR_EXISTS when there is data and nobody allowed to erase it. Asks on standard
+ * input when there is data, neither option is set and standard input is a terminal. */
 must_use int namenode_format(const struct conf *conf, const struct namenode_format_options *options,
                              struct err *err);
 /* Whether one of the name directories holds a formatted file system. */
