@@ -1,0 +1,15 @@
+/* finish.c - how long to ask again when the NameNode says "not yet".
+ * Pure. Hadoop's schedule: first wait 400 ms, each wait twice the one before, 5 retries. */
+#include "libdfs/write/write.h"
+
+bool wr_patience_more(struct wr_patience *p, int64_t *ret_ms)
+{
+    if (p->retries == 0)
+        return false;
+    p->retries--;
+    *ret_ms = p->delay_ms;
+    p->delay_ms *= 2;
+    if (p->delay_ms > p->max_delay_ms)
+        p->delay_ms = p->max_delay_ms;
+    return true;
+}
