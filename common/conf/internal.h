@@ -2,7 +2,8 @@
 #pragma once
 #include <stddef.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM             1
+#define HASH_FUNCTION(key, size, out) HASH_FNV(key, size, out) /* no switch that falls through */
 #include <uthash.h>
 
 #include "common/base/base.h"
