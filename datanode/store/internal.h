@@ -1,0 +1,166 @@
+/* internal.h - what the files of datanode/store share.
+ * Lock order: store.lock, then pool.lock. pool.lock guards the map and every field of its replicas;
+ * it is never held over a system call that may wait for a disk, but for the rare replacement of an
+ * outdated replica. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "common/io/io.h"
+#include "datanode/store/store.h"
+
+enum {
+    STORE_LAYOUT_VERSION = -57,
+    STORE_PATH_MAX = 1024,
+    VOLUME_PATH_MAX = 512,
+    POOL_ID_MAX = 200,
+    META_HEADER_SIZE = 2 + CRC_HEADER_SIZE,
+    TAIL_SLOT_SIZE = 4096, /* two slots, each in a page of its own, written in turn */
+    TAIL_RECORD_SIZE = 16,
+    MAX_POOLS = 16
+};
+
+struct store_path {
+    char text[STORE_PATH_MAX];
+};
+
+struct volume {
+    struct store *store;
+    size_t index;
+    char path[VOLUME_PATH_MAX];
+    char storage_id[128]; /* "" until the first attach on a fresh volume */
+    char cluster_id[128];
+    enum storage_type type;
+    int lock_fd;
+    uint64_t reserved;
+    atomic_bool failed;
+    atomic_int_fast64_t reserved_open; /* bytes promised to open replicas */
+    atomic_uint_fast64_t replicas;
+    atomic_uint_fast64_t last_capacity; /* of the last statvfs; for the report of losses */
+    struct workers *remover;
+};
+
+struct store {
+    pthread_mutex_t lock; /* guards attaching, uuid, failures; pools only grow */
+    struct volume volumes[STORE_MAX_VOLUMES];
+    size_t volume_count;
+    struct block_pool *pools[MAX_POOLS];
+    atomic_size_t pool_count;
+    char uuid[64];
+    struct volume_failures failures;
+    atomic_uint_fast32_t next_volume; /* round robin */
+    uint64_t reserved;
+    unsigned reserved_pct, dir_mode;
+    int64_t tolerated;
+    bool durable; /* finalize means fsync */
+    bool drop_behind_writes;
+    store_listener listener;
+    void *listener_ctx;
+};
+
+/* Of a replica that is being written or whose writer went away. */
+struct replica_open {
+    int data_fd, meta_fd; /* the writer's, -1 when it is gone */
+    uint64_t acked;
+    uint32_t partial_crc; /* of [last chunk border .. length) */
+    struct crc_kind kind;
+    uint64_t reserved;
+};
+
+/* 48 bytes, in the pool's slabs. */
+struct replica {
+    uint32_t free_link;
+    uint8_t state;
+    uint8_t volume;
+    uint64_t id, gen_stamp;
+    uint64_t length; /* bytes on disk */
+    struct replica_open *open;
+};
+_Static_assert(sizeof(struct replica) <= 48, "millions of replicas must fit");
+
+struct block_pool {
+    struct store *store;
+    char id[POOL_ID_MAX + 1];
+    uint32_t namespace_id;
+    uint64_t ctime;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* an open replica grew or was finalized */
+    struct pool replicas;
+    struct idmap map;
+    uint64_t count;
+    atomic_int_fast64_t used[STORE_MAX_VOLUMES];
+};
+
+/* layout.c: names and places */
+enum place { PLACE_FINALIZED, PLACE_RBW, PLACE_TMP };
+enum place place_of(enum replica_state state);
+bool layout_block_name(const char *name, uint64_t *ret_id);
+bool layout_meta_name(const char *name, uint64_t *ret_id, uint64_t *ret_gen_stamp);
+bool layout_pool_id_valid(const char *pool_id);
+void layout_pool_dir(struct store_path *out, const struct volume *v, const char *pool_id);
+void layout_dir(struct store_path *out, const struct volume *v, const char *pool_id,
+                enum place place, uint64_t id);
+void layout_data(struct store_path *out, const struct volume *v, const char *pool_id,
+                 enum place place, uint64_t id);
+void layout_meta(struct store_path *out, const struct volume *v, const char *pool_id,
+                 enum place place, uint64_t id, uint64_t gen_stamp);
+void layout_tail(struct store_path *out, const struct volume *v, const char *pool_id, uint64_t id);
+uint64_t layout_meta_size(struct crc_kind kind, uint64_t length);
+/* What a replica of that length counts for in "used". */
+int64_t layout_used(uint64_t length);
+
+/* volume.c */
+must_use int volume_open(struct volume *v, struct err *err);
+must_use int volume_attach(struct volume *v, const struct pool_identity *id, struct err *err);
+void volume_close(struct volume *v);
+struct volume_space {
+    uint64_t capacity, used, remaining, non_dfs_used;
+};
+must_use int volume_space(struct volume *v, struct volume_space *ret, struct err *err);
+/* Takes the volume out of service: its replicas are forgotten. */
+void volume_fail(struct volume *v, const char *why);
+void volume_note_failure(struct volume *v, const char *why); /* store.lock is held */
+/* Looks at the volume if the error may be its fault, and passes the error on. */
+int volume_error(struct volume *v, struct err *err);
+must_use int volume_choose(struct store *s, enum storage_type type, uint64_t need,
+                           struct volume **ret, struct err *err);
+
+/* replica.c; the pool's lock is held */
+void pool_map_init(struct block_pool *p);
+struct replica *replica_find(const struct block_pool *p, uint64_t id);
+must_use int replica_insert(struct block_pool *p, const struct replica *r, struct replica **ret,
+                            struct err *err);
+void replica_move(struct replica *r, enum replica_state to);
+void replica_forget(struct block_pool *p, struct replica *r);
+struct replica_open *replica_open_new(struct crc_kind kind, uint64_t reserved);
+/* Removes from disk what a failed or outdated replica left. */
+void replica_unlink(const struct block_pool *p, const struct volume *v, enum place place,
+                    const struct block *block);
+void pool_tell(const struct block_pool *p, enum store_event event, const struct volume *v,
+               const struct block *block);
+/* Every replica of the volume leaves the map. */
+void pool_drop_volume(struct block_pool *p, const struct volume *v);
+
+/* tail.c: the synced checksum of a last partial chunk */
+struct tail_record {
+    uint64_t length;
+    uint32_t crc;
+};
+void tail_encode(const struct tail_record *record, uint8_t out[TAIL_RECORD_SIZE]);
+bool tail_decode(const uint8_t in[TAIL_RECORD_SIZE], struct tail_record *ret);
+must_use int tail_write(struct replica_writer *w, struct err *err);
+/* The records that are whole, at most 2. */
+size_t tail_read(const char *path, struct tail_record out[2]);
+
+/* scan.c */
+must_use int pool_scan(struct block_pool *p, struct err *err);
+/* rbw only, exported for tests: finds out how much of the two files can be trusted and cuts them to
+ * it. */
+must_use int scan_open_replica(const struct volume *v, const char *pool_id, struct block *block,
+                               struct crc_kind *ret_kind, uint32_t *ret_partial_crc,
+                               struct err *err);
+
+/* meta header */
+void meta_header_encode(struct crc_kind kind, uint8_t out[META_HEADER_SIZE]);
+must_use int meta_header_decode(const uint8_t in[META_HEADER_SIZE], struct crc_kind *ret,
+                                struct err *err);

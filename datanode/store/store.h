@@ -1,0 +1,187 @@
+/* store.h - volumes and the replicas on them. Door of datanode/store.
+ *
+ * A store is all the volumes of one DataNode; a block pool is the namespace of one cluster in it.
+ * Replicas live in memory as small records (see internal.h), on disk in Hadoop's layout. All
+ * functions are thread-safe; a struct replica_writer or replica_reader has one owner at a time.
+ *
+ * What stands on disk under a name is whole: a replica becomes visible by rename, and its directory
+ * is synced. What an hsync or the last packet acknowledged survives a power cut together with its
+ * checksums. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/base.h"
+#include "common/conf/conf.h"
+#include "common/crc/crc.h"
+
+struct store;
+struct volume;
+struct block_pool;
+
+/* The first five are the numbers of block reports. */
+enum replica_state {
+    REPLICA_FINALIZED,
+    REPLICA_RBW,       /* being written, or its writer went away */
+    REPLICA_RWR,       /* was open when this node stopped; waits for recovery */
+    REPLICA_RUR,       /* under recovery */
+    REPLICA_TEMPORARY, /* a copy that comes in from another node */
+    REPLICA_DELETED,   /* its files are being removed */
+    REPLICA_NONE,
+    REPLICA_STATE_COUNT
+};
+const char *replica_state_name(enum replica_state state);
+bool replica_may_move(enum replica_state from, enum replica_state to);
+
+enum storage_type { /* Hadoop's numbers */
+                    STORAGE_DISK = 1,
+                    STORAGE_SSD = 2,
+                    STORAGE_ARCHIVE = 3,
+                    STORAGE_RAM_DISK = 4,
+                    STORAGE_NVDIMM = 6
+};
+/* 0 for a name that is none of them. */
+int storage_type_of(const char *name);
+
+struct block {
+    uint64_t id, gen_stamp, length;
+};
+
+/* --- the whole --- */
+
+/* What the owner is told of, from whichever thread did it; must not call back into the store. */
+enum store_event { STORE_RECEIVING, STORE_RECEIVED, STORE_REMOVED };
+typedef void (*store_listener)(void *ctx, enum store_event event, const char *pool_id,
+                               const char *storage_id, enum storage_type type,
+                               const struct block *block);
+
+/* Opens and locks the folders of dfs.datanode.data.dir; more bad ones than are tolerated is an
+ * error. */
+must_use int store_open(const struct conf *conf, struct store **ret, struct err *err);
+/* All readers and writers must be gone. */
+void store_close(struct store *s);
+void store_listen(struct store *s, store_listener listener,
+                  void *ctx); /* before the first attach */
+
+struct pool_identity {
+    const char *pool_id, *cluster_id;
+    uint32_t namespace_id;
+    uint64_t ctime;
+};
+/* Finds or makes the block pool: checks or writes the VERSION files, scans the volumes. Another
+ * cluster's volumes are refused with both cluster IDs. Again for a known pool: only checks. */
+must_use int store_attach(struct store *s, const struct pool_identity *id, struct block_pool **ret,
+                          struct err *err);
+/* NULL if there is no such pool (yet). */
+struct block_pool *store_pool(struct store *s, const char *pool_id);
+const char *pool_id(const struct block_pool *p);
+/* The node's own id; "" before the first attach on fresh volumes. */
+const char *store_uuid(const struct store *s);
+
+struct volume_info {
+    const char *path, *storage_id;
+    enum storage_type type;
+    bool failed;
+    uint64_t capacity, used, pool_used, remaining, non_dfs_used, reserved, reserved_open, replicas;
+};
+enum { STORE_MAX_VOLUMES = 64 };
+/* pool may be NULL (pool_used 0). Returns the count; failed ones are in it. */
+size_t store_volumes(struct store *s, const struct block_pool *pool,
+                     struct volume_info out[STORE_MAX_VOLUMES]);
+struct volume_failures {
+    size_t count; /* folders, also those that failed at start */
+    const char *paths[STORE_MAX_VOLUMES];
+    int64_t last_ms; /* wall time */
+    uint64_t capacity_lost;
+};
+void store_failures(struct store *s, struct volume_failures *ret);
+
+/* --- writing --- */
+
+struct replica_writer {
+    struct block_pool *pool;
+    struct volume *volume;
+    struct block block; /* length: bytes on disk, all their checksums too */
+    enum replica_state state;
+    struct crc_kind kind;
+    int data_fd, meta_fd, tail_fd;
+    uint32_t partial_crc; /* of the last chunk when length is inside one */
+    uint64_t expected;    /* bytes reserved on the volume */
+    uint64_t synced, meta_synced, written_back;
+    uint32_t tail_slot;
+    bool dir_synced, durable;
+};
+
+struct replica_request {
+    struct block block;       /* length: the bytes to reserve */
+    enum replica_state state; /* REPLICA_RBW or REPLICA_TEMPORARY */
+    enum storage_type type;
+    struct crc_kind kind;
+};
+/* Makes both files on the next volume of that type with room for it. ERR_REPLICA_EXISTS,
+ * ERR_NO_SPACE, ERR_DISK. */
+must_use int replica_create(struct block_pool *p, const struct replica_request *request,
+                            struct replica_writer *ret, struct err *err);
+/* Bytes at `offset` with their checksums as they came: whole chunks but the last, starting at a
+ * chunk's begin or exactly at the end of what is there. Bytes that are there already are skipped,
+ * never rewritten. */
+must_use int replica_append(struct replica_writer *w, uint64_t offset, const uint8_t *data,
+                            size_t size, const uint8_t *sums, size_t sums_size, struct err *err);
+/* All that was appended is on disk, and verifiable, when this returns. */
+must_use int replica_sync(struct replica_writer *w, struct err *err);
+/* Readers may see `length` bytes. */
+void replica_acked(struct replica_writer *w, uint64_t length);
+/* Makes it durable (if configured) and FINALIZED, tells the listener. Takes the writer, also on
+ * failure. */
+must_use int replica_finalize(struct replica_writer *take_w, struct err *err);
+/* A complete TEMPORARY copy of an open replica becomes RBW. Takes the writer. */
+must_use int replica_to_rbw(struct replica_writer *take_w, struct err *err);
+/* The writer is gone: RBW stays as it is for a recovery, TEMPORARY is removed. Takes the writer. */
+void replica_abandon(struct replica_writer *take_w);
+
+/* --- reading --- */
+
+struct replica_reader {
+    int data_fd, meta_fd;
+    struct crc_kind kind;
+    struct block block; /* length: what may be asked for (of an open replica: acknowledged) */
+    enum replica_state state;
+    uint64_t on_disk; /* bytes with checksums; a last chunk may be completed up to here */
+    bool has_partial; /* the checksum of the last chunk, [..on_disk), is partial_crc and not what
+                         the file says */
+    uint32_t partial_crc;
+    struct volume *volume;
+};
+/* gen_stamp 0: any. An older replica is ERR_NO_REPLICA. For open ones waits at most timeout_ms for
+ * `need` bytes. */
+must_use int replica_open(struct block_pool *p, uint64_t id, uint64_t gen_stamp, uint64_t need,
+                          int64_t timeout_ms, struct replica_reader *ret, struct err *err);
+void replica_close(struct replica_reader *r);
+/* The stored checksums of `count` chunks from chunk `first` on, 4 bytes each. */
+must_use int replica_sums(const struct replica_reader *r, uint64_t first, size_t count,
+                          uint8_t *out, struct err *err);
+must_use int replica_visible_length(struct block_pool *p, uint64_t id, uint64_t gen_stamp,
+                                    uint64_t *ret, struct err *err);
+
+/* --- removing, failing, reporting --- */
+
+/* Gone from memory when this returns; the files follow, then the listener is told (unless quiet).
+ * The stamp must match. ERR_NO_REPLICA. */
+must_use int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool quiet,
+                            struct err *err);
+/* After an error of reading or writing: looks whether the volume still works, takes it out if not.
+ */
+void volume_check(struct volume *v, const struct err *cause);
+const char *volume_path(const struct volume *v);
+const char *volume_storage_id(const struct volume *v);
+enum storage_type volume_type(const struct volume *v);
+
+struct replica_info {
+    struct block block;
+    enum replica_state state;
+    size_t volume; /* index of store_volumes */
+};
+/* Some replicas from *cursor (0 at the start) on; 0 at the end. Not a snapshot: changes meanwhile
+ * are events. */
+size_t pool_list(struct block_pool *p, uint32_t *cursor, struct replica_info *out, size_t max);
+uint64_t pool_replicas(struct block_pool *p);
