@@ -23,16 +23,24 @@ static uint32_t multiply(uint32_t p, uint32_t a, uint32_t b)
     return product;
 }
 
-uint32_t crc_combine(enum crc_type type, uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+uint32_t crc_shift(enum crc_type type, uint64_t size)
 {
-    if (type == CRC_NULL)
-        return 0;
-    uint32_t p = polynomial(type);
-    uint32_t power = 1u << 23; /* x^8 */
-    for (; size_b != 0; size_b >>= 1) {
-        if (size_b & 1)
-            crc_a = multiply(p, power, crc_a);
+    uint32_t p = polynomial(type), result = 1u << 31; /* x^0 */
+    uint32_t power = 1u << 23;                        /* x^8 */
+    for (; size != 0; size >>= 1) {
+        if (size & 1)
+            result = multiply(p, power, result);
         power = multiply(p, power, power);
     }
-    return crc_a ^ crc_b;
+    return result;
+}
+
+uint32_t crc_combine_shifted(enum crc_type type, uint32_t crc_a, uint32_t crc_b, uint32_t shift)
+{
+    return type == CRC_NULL ? 0 : multiply(polynomial(type), shift, crc_a) ^ crc_b;
+}
+
+uint32_t crc_combine(enum crc_type type, uint32_t crc_a, uint32_t crc_b, uint64_t size_b)
+{
+    return crc_combine_shifted(type, crc_a, crc_b, crc_shift(type, size_b));
 }

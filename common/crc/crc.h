@@ -24,6 +24,10 @@ uint32_t crc_update(enum crc_type type, uint32_t crc, const void *data, size_t s
 /* CRC of A||B from crc(A), crc(B) and the length of B. */
 uint32_t crc_combine(enum crc_type type, uint32_t crc_a, uint32_t crc_b, uint64_t size_b);
 
+/* The same in two steps, for many parts of one length: the factor of `size` bytes, and its use. */
+uint32_t crc_shift(enum crc_type type, uint64_t size);
+uint32_t crc_combine_shifted(enum crc_type type, uint32_t crc_a, uint32_t crc_b, uint32_t shift);
+
 /* Bytes that the checksums of `size` data bytes take: 4 per started chunk, 0 for CRC_NULL. */
 size_t crc_sums_size(struct crc_kind kind, size_t size);
 /* Fills sums (crc_sums_size bytes). */

@@ -77,19 +77,28 @@ static int unpack(const ProtobufCMessageDescriptor *descriptor, struct slice bod
     return 0;
 }
 
+ssize_t xfer_decode_message(struct slice bytes, const ProtobufCMessageDescriptor *descriptor,
+                            struct arena *arena, ProtobufCMessage **ret, struct err *err)
+{
+    struct reader r = reader_of(bytes.data, bytes.size);
+    struct slice body;
+    int got = delimited(&r, &body, err);
+    if (got <= 0)
+        return got;
+    TRY(unpack(descriptor, body, arena, ret, err));
+    return r.at - bytes.data;
+}
+
 int xfer_recv_message(struct xfer_in *in, const ProtobufCMessageDescriptor *descriptor,
                       struct arena *arena, ProtobufCMessage **ret, struct err *err)
 {
     for (;;) {
-        struct reader r = reader_of(buf_head(&in->buffered), buf_size(&in->buffered));
-        const uint8_t *start = r.at;
-        struct slice body;
-        int got = delimited(&r, &body, err);
-        if (got < 0)
-            return got;
-        if (got > 0) {
-            TRY(unpack(descriptor, body, arena, ret, err));
-            buf_consume(&in->buffered, (size_t)(r.at - start));
+        struct slice bytes = {buf_head(&in->buffered), buf_size(&in->buffered)};
+        ssize_t used = xfer_decode_message(bytes, descriptor, arena, ret, err);
+        if (used < 0)
+            return (int)used;
+        if (used > 0) {
+            buf_consume(&in->buffered, (size_t)used);
             return 0;
         }
         TRY(xfer_fill(in, err));

@@ -44,6 +44,9 @@ must_use int xfer_read(struct xfer_in *in, void *data, size_t size, struct err *
 /* One varint-delimited message into the arena. */
 must_use int xfer_recv_message(struct xfer_in *in, const ProtobufCMessageDescriptor *descriptor,
                                struct arena *arena, ProtobufCMessage **ret, struct err *err);
+/* Pure form: >0 bytes used, 0 more bytes needed, <0 error. */
+ssize_t xfer_decode_message(struct slice bytes, const ProtobufCMessageDescriptor *descriptor,
+                            struct arena *arena, ProtobufCMessage **ret, struct err *err);
 must_use int xfer_send_message(int fd, const ProtobufCMessage *message, struct err *err);
 /* u16 version, u8 op, message. ERR_EOF when the peer closed before the first byte. ERR_VERSION, ERR_PROTOCOL. */
 must_use int xfer_recv_op(struct xfer_in *in, struct arena *arena, enum xfer_opcode *ret_op,
