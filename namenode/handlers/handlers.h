@@ -26,6 +26,7 @@ struct nn_settings {
     bool permissions_enabled;
     const char *supergroup;
     int64_t heartbeat_interval_ms;
+    int64_t lease_hard_limit_ms;
 };
 
 /* What handlers ask of the shell. */

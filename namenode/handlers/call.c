@@ -1,0 +1,151 @@
+/* call.c - from method to handler, and the checks that most handlers begin with. */
+#include "ha.pb-c.h"
+#include "namenode/handlers/internal.h"
+
+/* Methods that are not here are answered with RpcNoSuchMethodException. */
+#define H(name) [CLIENT_##name] = fs_##name,
+static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {
+    H(getFileInfo) H(getFileLinkInfo) H(getLocatedFileInfo) H(getListing) H(getBlockLocations) H(
+        getContentSummary) H(getQuotaUsage) H(getPreferredBlockSize) H(checkAccess) H(getLinkTarget)
+        H(isFileClosed) H(getEnclosingRoot) H(mkdirs) H(rename) H(rename2) H(delete)
+            H(setPermission) H(setOwner) H(setTimes) H(setReplication) H(create) H(addBlock)
+                H(abandonBlock) H(complete) H(fsync) H(renewLease) H(getAdditionalDatanode)
+                    H(updateBlockForPipeline) H(updatePipeline) H(recoverLease) H(reportBadBlocks)
+                        H(getServerDefaults) H(getFsStats) H(getFsReplicatedBlockStats) H(
+                            getFsECBlockGroupStats) H(getDatanodeReport) H(getDatanodeStorageReport)
+                            H(setSafeMode) H(saveNamespace) H(rollEdits) H(finalizeUpgrade)
+                                H(upgradeStatus) H(msync) H(getHAServiceState) H(getDelegationToken)
+                                    H(getDataEncryptionKey) H(getEZForPath)
+                                        H(getErasureCodingPolicy) H(getErasureCodingPolicies)
+                                            H(getStoragePolicies) H(getStoragePolicy)
+                                                H(getCurrentEditLogTxid) H(getXAttrs) H(listXAttrs)
+                                                    H(setXAttr) H(removeXAttr) H(getAclStatus)
+                                                        H(listCorruptFileBlocks)
+                                                            H(listEncryptionZones) H(createSymlink)
+                                                                H(listOpenFiles)};
+#undef H
+#define H(name) [DATANODE_##name] = dn_##name,
+static handler_fn *const datanode_handlers[DATANODE_METHOD_COUNT] = {
+    H(registerDatanode) H(sendHeartbeat) H(blockReport) H(blockReceivedAndDeleted) H(cacheReport)
+        H(errorReport) H(versionRequest) H(reportBadBlocks)};
+#undef H
+
+static int no_such_method(struct call *c)
+{
+    return fail(&c->err, ERR_NO_METHOD, "Unknown method %s called on %s protocol.",
+                c->rpc->method->name, c->rpc->protocol->name);
+}
+
+int handle_client_call(struct call *c)
+{
+    handler_fn *handler = client_handlers[c->rpc->method->tag];
+    return handler != NULL ? handler(c) : no_such_method(c);
+}
+
+int handle_datanode_call(struct call *c)
+{
+    handler_fn *handler = datanode_handlers[c->rpc->method->tag];
+    return handler != NULL ? handler(c) : no_such_method(c);
+}
+
+static int ha_get_service_status(struct call *c)
+{
+    RESPOND(c, Ha__GetServiceStatusResponse, ha__get_service_status_response);
+    res->state = HA__HASERVICE_STATE__ACTIVE;
+    res->has_ready_to_become_active = true;
+    res->ready_to_become_active = true;
+    return 0;
+}
+
+static int ha_monitor_health(struct call *c)
+{
+    RESPOND(c, Ha__MonitorHealthResponse, ha__monitor_health_response);
+    (void)res;
+    return 0;
+}
+
+int handle_ha_call(struct call *c)
+{
+    switch (c->rpc->method->tag) {
+    case HA_getServiceStatus:
+        return ha_get_service_status(c);
+    case HA_monitorHealth:
+        return ha_monitor_health(c);
+    default:
+        return no_such_method(c);
+    }
+}
+
+int call_no_memory(struct call *c)
+{
+    return fail(&c->err, ERR_NO_MEMORY, "out of memory while answering %s", c->rpc->method->name);
+}
+
+int call_check_safe_mode(struct call *c, const char *what, const char *path)
+{
+    if (!blocks_in_safe_mode(blocks_of(c)))
+        return 0;
+    char tip[512];
+    blocks_safe_mode_tip(blocks_of(c), c->mono_ms, tip, sizeof(tip));
+    return fail(&c->err, ERR_SAFE_MODE, "%s%s. Name node is in safe mode.\n%s", what, path, tip);
+}
+
+int call_check_superuser(struct call *c)
+{
+    struct ns_caller store;
+    const struct ns_caller *caller = call_caller(c, &store);
+    return caller == NULL ? 0 : ns_check_superuser(caller, &c->err);
+}
+
+const struct ns_caller *call_caller(const struct call *c, struct ns_caller *store)
+{
+    if (!c->env->settings->permissions_enabled)
+        return NULL;
+    *store = (struct ns_caller){c->who.user, c->who.groups, c->who.group_count, c->who.superuser};
+    return store;
+}
+
+int call_resolve(struct call *c, const char *path, enum path_op op, struct resolved *ret)
+{
+    struct ns_caller store;
+    return ns_resolve(ns_of(c), call_caller(c, &store), path, op, arena_of(c), ret, &c->err);
+}
+
+int call_check_access(struct call *c, const struct resolved *r, struct ns_want want)
+{
+    struct ns_caller store;
+    const struct ns_caller *caller = call_caller(c, &store);
+    return caller == NULL ? 0 : ns_check_access(ns_of(c), caller, r, want, &c->err);
+}
+
+int call_commit(struct call *c, struct edit *e)
+{
+    return c->env->shell.commit(c->env->shell.ctx, e, &c->err);
+}
+
+struct edit_rpc_ids call_rpc_ids(const struct call *c)
+{
+    return (struct edit_rpc_ids){{c->rpc->client_id, c->rpc->client_id_size}, c->rpc->call_id};
+}
+
+int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked)
+{
+    while (r->found <= depth) {
+        struct edit e;
+        if (edit_for_mkdir(nn_of(c), r, r->found, slice_of(c->who.user), mode, unmasked,
+                           (uint64_t)c->now_ms, arena_of(c), &e) != 0)
+            return call_no_memory(c);
+        TRY(call_commit(c, &e));
+        ns_resolve_more(ns_of(c), r);
+    }
+    return 0;
+}
+
+int call_check_pool(struct call *c, const Hdfs__ExtendedBlock *block)
+{
+    const char *ours = nn_of(c)->identity.block_pool_id;
+    if (block != NULL && strcmp(block->pool_id, ours) != 0)
+        return fail(&c->err, ERR_IO, "Unexpected BlockPoolId %s - expected %s", block->pool_id,
+                    ours);
+    return 0;
+}

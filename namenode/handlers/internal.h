@@ -1,0 +1,113 @@
+/* internal.h - what the handlers of this folder share. Thread: state. */
+#pragma once
+#include "client.pb-c.h"
+#include "datanode.pb-c.h"
+#include "hdfs.pb-c.h"
+#include "namenode/blocks/blocks.h"
+#include "namenode/handlers/handlers.h"
+#include "namenode/journal/journal.h"
+#include "namenode/namespace/namespace.h"
+#include "namenode/nodes/nodes.h"
+
+typedef int handler_fn(struct call *c);
+
+/* Declares `var`, an empty message of the call's arena. */
+#define NEW(c, type, stem, var)                              \
+    type *var = arena_alloc(&(c)->rpc->arena, sizeof(type)); \
+    if (var == NULL)                                         \
+        return call_no_memory(c);                            \
+    stem##__init(var)
+
+/* Declares `res`, the call's response. */
+#define RESPOND(c, type, stem) \
+    NEW(c, type, stem, res);   \
+    (c)->response = &res->base
+
+#define REQUEST(c, type) const type *req = (const type *)(c)->rpc->request
+
+static inline struct nn *nn_of(const struct call *c)
+{
+    return c->env->nn;
+}
+static inline struct ns *ns_of(const struct call *c)
+{
+    return c->env->nn->ns;
+}
+static inline struct blocks *blocks_of(const struct call *c)
+{
+    return c->env->nn->blocks;
+}
+static inline struct arena *arena_of(struct call *c)
+{
+    return &c->rpc->arena;
+}
+
+/* call.c */
+int call_no_memory(struct call *c);
+/* ERR_SAFE_MODE "<what> <path>. Name node is in safe mode.\n<tip>" while it is on. */
+int call_check_safe_mode(struct call *c, const char *what, const char *path);
+int call_check_superuser(struct call *c);
+/* NULL while permissions are switched off. *store keeps it. */
+const struct ns_caller *call_caller(const struct call *c, struct ns_caller *store);
+int call_resolve(struct call *c, const char *path, enum path_op op, struct resolved *ret);
+int call_check_access(struct call *c, const struct resolved *r, struct ns_want want);
+int call_commit(struct call *c, struct edit *e);
+struct edit_rpc_ids call_rpc_ids(const struct call *c);
+/* Makes the missing directories of r above component `depth` (and that one too if with_last). */
+int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked);
+/* The block pool that a client names must be ours. */
+int call_check_pool(struct call *c, const Hdfs__ExtendedBlock *block);
+/* write.c: within the configured minimum and maximum; client may be NULL. */
+int call_check_replication(struct call *c, uint32_t replication, const char *path,
+                           const char *client);
+
+/* status.c: the shared answers, built in the call's arena */
+int status_of(struct call *c, handle_t inode, struct slice name, bool locations,
+              Hdfs__HdfsFileStatus **ret);
+int status_datanode(struct call *c, uint32_t node, Hdfs__DatanodeInfo **ret);
+int status_located_block(struct call *c, const struct block_info *info, uint64_t offset,
+                         const uint32_t *storages, size_t count, bool corrupt,
+                         Hdfs__LocatedBlock **ret);
+int status_located_blocks(struct call *c, handle_t file, uint64_t offset, uint64_t length,
+                          Hdfs__LocatedBlocks **ret);
+int status_empty_token(struct call *c, Rpc__Token **ret);
+
+/* write.c, lease.c */
+/* The open file that `holder` writes: by id if that isn't 0, else by path. */
+int writer_file(struct call *c, const char *path, uint64_t file_id, const char *holder,
+                struct resolved *ret);
+/* Closes a file whose writer is gone, if no block has to be recovered for that. *ret_closed false:
+ * the last block needs recovery by DataNodes. */
+int lease_release(const struct handler_env *env, handle_t file, int64_t now_ms, struct arena *arena,
+                  bool *ret_closed, struct err *err);
+/* What stands in the way of another writer of an existing file: ERR_BEING_CREATED, ERR_RECOVERY. 0:
+ * nothing. */
+int lease_check_other_writer(struct call *c, const struct resolved *r, const char *holder,
+                             const char *operation);
+
+#define H(name) handler_fn fs_##name;
+H(getFileInfo)
+H(getFileLinkInfo) H(getLocatedFileInfo) H(getListing) H(getBlockLocations) H(getContentSummary)
+    H(getQuotaUsage) H(getPreferredBlockSize) H(checkAccess) H(getLinkTarget) H(isFileClosed)
+        H(getEnclosingRoot) H(mkdirs) H(rename) H(rename2) H(delete) H(setPermission) H(setOwner) H(
+            setTimes) H(setReplication) H(create) H(addBlock) H(abandonBlock) H(complete) H(fsync)
+            H(renewLease) H(getAdditionalDatanode) H(updateBlockForPipeline) H(updatePipeline) H(
+                recoverLease) H(reportBadBlocks) H(getServerDefaults) H(getFsStats)
+                H(getFsReplicatedBlockStats) H(getFsECBlockGroupStats) H(getDatanodeReport) H(
+                    getDatanodeStorageReport) H(setSafeMode) H(saveNamespace) H(rollEdits)
+                    H(finalizeUpgrade) H(upgradeStatus) H(msync) H(getHAServiceState) H(
+                        getDelegationToken) H(getDataEncryptionKey) H(getEZForPath)
+                        H(getErasureCodingPolicy) H(getErasureCodingPolicies) H(getStoragePolicies)
+                            H(getStoragePolicy) H(getCurrentEditLogTxid) H(getXAttrs) H(listXAttrs)
+                                H(setXAttr) H(removeXAttr) H(getAclStatus) H(listCorruptFileBlocks)
+                                    H(listEncryptionZones) H(createSymlink) H(listOpenFiles)
+#undef H
+
+#define H(name) handler_fn dn_##name;
+                                        H(registerDatanode) H(sendHeartbeat) H(blockReport)
+                                            H(blockReceivedAndDeleted) H(cacheReport) H(errorReport)
+                                                H(versionRequest) H(reportBadBlocks)
+#undef H
+                                                    int report_bad_blocks(struct call *c,
+                                                                          Hdfs__LocatedBlock **list,
+                                                                          size_t count);
