@@ -2,32 +2,11 @@
 #include "ha.pb-c.h"
 #include "namenode/handlers/internal.h"
 
-/* Methods that are not here are answered with RpcNoSuchMethodException. */
 #define H(name) [CLIENT_##name] = fs_##name,
-static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {
-    H(getFileInfo) H(getFileLinkInfo) H(getLocatedFileInfo) H(getListing) H(getBlockLocations) H(
-        getContentSummary) H(getQuotaUsage) H(getPreferredBlockSize) H(checkAccess) H(getLinkTarget)
-        H(isFileClosed) H(getEnclosingRoot) H(mkdirs) H(rename) H(rename2) H(delete)
-            H(setPermission) H(setOwner) H(setTimes) H(setReplication) H(create) H(addBlock)
-                H(abandonBlock) H(complete) H(fsync) H(renewLease) H(getAdditionalDatanode)
-                    H(updateBlockForPipeline) H(updatePipeline) H(recoverLease) H(reportBadBlocks)
-                        H(getServerDefaults) H(getFsStats) H(getFsReplicatedBlockStats) H(
-                            getFsECBlockGroupStats) H(getDatanodeReport) H(getDatanodeStorageReport)
-                            H(setSafeMode) H(saveNamespace) H(rollEdits) H(finalizeUpgrade)
-                                H(upgradeStatus) H(msync) H(getHAServiceState) H(getDelegationToken)
-                                    H(getDataEncryptionKey) H(getEZForPath)
-                                        H(getErasureCodingPolicy) H(getErasureCodingPolicies)
-                                            H(getStoragePolicies) H(getStoragePolicy)
-                                                H(getCurrentEditLogTxid) H(getXAttrs) H(listXAttrs)
-                                                    H(setXAttr) H(removeXAttr) H(getAclStatus)
-                                                        H(listCorruptFileBlocks)
-                                                            H(listEncryptionZones) H(createSymlink)
-                                                                H(listOpenFiles)};
+static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {SERVED_CLIENT_METHODS(H)};
 #undef H
 #define H(name) [DATANODE_##name] = dn_##name,
-static handler_fn *const datanode_handlers[DATANODE_METHOD_COUNT] = {
-    H(registerDatanode) H(sendHeartbeat) H(blockReport) H(blockReceivedAndDeleted) H(cacheReport)
-        H(errorReport) H(versionRequest) H(reportBadBlocks)};
+static handler_fn *const datanode_handlers[DATANODE_METHOD_COUNT] = {SERVED_DATANODE_METHODS(H)};
 #undef H
 
 static int no_such_method(struct call *c)

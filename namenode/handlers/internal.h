@@ -5,6 +5,7 @@
 #include "hdfs.pb-c.h"
 #include "namenode/blocks/blocks.h"
 #include "namenode/handlers/handlers.h"
+#include "namenode/handlers/served.def"
 #include "namenode/journal/journal.h"
 #include "namenode/namespace/namespace.h"
 #include "namenode/nodes/nodes.h"
@@ -86,28 +87,9 @@ int lease_check_other_writer(struct call *c, const struct resolved *r, const cha
                              const char *operation);
 
 #define H(name) handler_fn fs_##name;
-H(getFileInfo)
-H(getFileLinkInfo) H(getLocatedFileInfo) H(getListing) H(getBlockLocations) H(getContentSummary)
-    H(getQuotaUsage) H(getPreferredBlockSize) H(checkAccess) H(getLinkTarget) H(isFileClosed)
-        H(getEnclosingRoot) H(mkdirs) H(rename) H(rename2) H(delete) H(setPermission) H(setOwner) H(
-            setTimes) H(setReplication) H(create) H(addBlock) H(abandonBlock) H(complete) H(fsync)
-            H(renewLease) H(getAdditionalDatanode) H(updateBlockForPipeline) H(updatePipeline) H(
-                recoverLease) H(reportBadBlocks) H(getServerDefaults) H(getFsStats)
-                H(getFsReplicatedBlockStats) H(getFsECBlockGroupStats) H(getDatanodeReport) H(
-                    getDatanodeStorageReport) H(setSafeMode) H(saveNamespace) H(rollEdits)
-                    H(finalizeUpgrade) H(upgradeStatus) H(msync) H(getHAServiceState) H(
-                        getDelegationToken) H(getDataEncryptionKey) H(getEZForPath)
-                        H(getErasureCodingPolicy) H(getErasureCodingPolicies) H(getStoragePolicies)
-                            H(getStoragePolicy) H(getCurrentEditLogTxid) H(getXAttrs) H(listXAttrs)
-                                H(setXAttr) H(removeXAttr) H(getAclStatus) H(listCorruptFileBlocks)
-                                    H(listEncryptionZones) H(createSymlink) H(listOpenFiles)
+SERVED_CLIENT_METHODS(H)
 #undef H
-
 #define H(name) handler_fn dn_##name;
-                                        H(registerDatanode) H(sendHeartbeat) H(blockReport)
-                                            H(blockReceivedAndDeleted) H(cacheReport) H(errorReport)
-                                                H(versionRequest) H(reportBadBlocks)
+SERVED_DATANODE_METHODS(H)
 #undef H
-                                                    int report_bad_blocks(struct call *c,
-                                                                          Hdfs__LocatedBlock **list,
-                                                                          size_t count);
+int report_bad_blocks(struct call *c, Hdfs__LocatedBlock **list, size_t count);
