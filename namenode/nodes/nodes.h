@@ -99,6 +99,8 @@ struct nodes;
 must_use int nodes_new(const struct nodes_settings *settings, struct nodes **ret_nodes);
 void nodes_free(struct nodes *n);
 const struct nodes_settings *nodes_settings_get(const struct nodes *n);
+/* Other settings from now on: after an image was loaded, which knows only the defaults. */
+void nodes_configure(struct nodes *n, const struct nodes_settings *settings);
 
 /* ---- who ---- */
 

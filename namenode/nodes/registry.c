@@ -80,6 +80,11 @@ const struct nodes_settings *nodes_settings_get(const struct nodes *n)
     return &n->settings;
 }
 
+void nodes_configure(struct nodes *n, const struct nodes_settings *settings)
+{
+    n->settings = *settings;
+}
+
 uint32_t nodes_count(const struct nodes *n)
 {
     return n->nodes.used;
