@@ -1,0 +1,212 @@
+/* net.c - the RPC server of the NameNode: from a decoded call to a message for the state's thread.
+ *
+ * On the loops' threads: who calls (groups), from which rack a DataNode registers. Both are usually
+ * known; when they have to be asked for, a worker does it, so that a slow directory server or
+ * script doesn't stop the loop. Ownership: a call belongs to the rpc_call's arena; whoever answers
+ * gives it up. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/conf/conf.h"
+#include "common/obs/obs.h"
+#include "namenode/nodes/nodes.h"
+#include "namenode/server/internal.h"
+
+enum { MAX_LOOKUPS_WAITING = 1000 };
+
+/* ---- the state's thread ---- */
+
+static void run_call(struct server *s, struct message *m)
+{
+    struct nn_call *n = (struct nn_call *)m;
+    struct call *c = &n->call;
+    c->now_ms = clock_wall_ms();
+    c->mono_ms = clock_monotonic_ms();
+    int rc = n->handle(c);
+    if (rc == CALL_TAKEN)
+        return;
+    n->failed = rc != 0;
+    n->wait_txid = s->nn->last_txid;
+    if (n->failed)
+        metric_add(METRIC_rpc_errors, 1);
+    gate_pass(&s->gate, n);
+}
+
+/* ---- loops and workers ---- */
+
+static void set_principal(struct nn_call *n, const struct group_list *groups)
+{
+    struct principal *who = &n->call.who;
+    const struct server *s = n->server;
+    who->groups = groups->names;
+    who->group_count = groups->count;
+    who->superuser = strcmp(who->user, s->process_user) == 0;
+    for (size_t i = 0; i < groups->count && !who->superuser; i++)
+        who->superuser = strcmp(groups->names[i], s->settings.supergroup) == 0;
+}
+
+static bool wants_rack(const struct nn_call *n)
+{
+    return n->handle == handle_datanode_call &&
+           n->call.rpc->method->tag == DATANODE_registerDatanode;
+}
+
+static void submit(struct nn_call *n)
+{
+    inbox_put(&n->server->inbox, &n->message.node);
+}
+
+static void refuse(struct nn_call *n, int code, const char *text)
+{
+    (void)fail(&n->call.err, code, "%s", text);
+    rpc_reply_error(n->call.rpc, &n->call.err);
+}
+
+/* On a worker: may block. */
+static void look_up(void *arg)
+{
+    struct nn_call *n = arg;
+    struct server *s = n->server;
+    struct arena *arena = &n->call.rpc->arena;
+    struct group_list groups;
+    if (groups_find(s->groups, n->call.who.user, arena, &groups) != 0) {
+        refuse(n, ERR_NO_MEMORY, "no memory for the groups of the caller");
+        return;
+    }
+    set_principal(n, &groups);
+    if (wants_rack(n))
+        n->call.rack = racks_find(s->racks, n->call.rpc->peer_host, arena);
+    submit(n);
+}
+
+static void dispatch(struct server *s, struct rpc_call *rpc, int (*handle)(struct call *c))
+{
+    struct nn_call *n = arena_new(&rpc->arena, struct nn_call);
+    if (n == NULL) {
+        struct err err = {0};
+        (void)fail(&err, ERR_NO_MEMORY, "no memory for a call");
+        rpc_reply_error(rpc, &err);
+        return;
+    }
+    rpc->owner_data = n;
+    n->message.run = run_call;
+    n->server = s;
+    n->handle = handle;
+    n->call.env = &s->env;
+    n->call.rpc = rpc;
+    n->call.who.user = rpc->user;
+    if (rpc->user == NULL || rpc->user[0] == '\0') {
+        refuse(n, ERR_ACCESS, "the connection names no user");
+        return;
+    }
+    struct group_list groups;
+    bool known = groups_cached(s->groups, rpc->user, &rpc->arena, &groups);
+    if (known)
+        set_principal(n, &groups);
+    if (known && wants_rack(n))
+        known = racks_cached(s->racks, rpc->peer_host, &rpc->arena, &n->call.rack);
+    if (known)
+        submit(n);
+    else if (workers_submit(s->workers, look_up, n, MAX_LOOKUPS_WAITING) != 0)
+        refuse(n, ERR_BUSY, "too many look-ups of users and racks are waiting");
+}
+
+static void dispatch_client(void *ctx, struct rpc_call *call)
+{
+    dispatch(ctx, call, handle_client_call);
+}
+
+static void dispatch_datanode(void *ctx, struct rpc_call *call)
+{
+    dispatch(ctx, call, handle_datanode_call);
+}
+
+static void dispatch_ha(void *ctx, struct rpc_call *call)
+{
+    dispatch(ctx, call, handle_ha_call);
+}
+
+/* ---- start and stop ---- */
+
+static int address_text(const struct conf *conf, char *out, size_t size, struct err *err)
+{
+    const char *rpc = conf_str(conf, CONF_nn_rpc_address);
+    const char *fs = conf_str(conf, CONF_default_fs);
+    if (rpc[0] != '\0')
+        return snprintf(out, size, "%s", rpc) < (int)size
+                   ? 0
+                   : fail(err, ERR_CONFIG, "%s is too long", conf_name(CONF_nn_rpc_address));
+    size_t n = strncmp(fs, "hdfs://", 7) == 0 ? strcspn(fs + 7, "/") : 0;
+    if (n == 0 || n >= size)
+        return fail(err, ERR_CONFIG,
+                    "%s is not set and %s=%s names no NameNode: set one of them to the address to "
+                    "listen on, for example hdfs://localhost:8020",
+                    conf_name(CONF_nn_rpc_address), conf_name(CONF_default_fs), fs);
+    snprintf(out, size, "%.*s", (int)n, fs + 7);
+    return 0;
+}
+
+int server_address_from_conf(const struct conf *conf, struct addr *ret, struct err *err)
+{
+    enum { DEFAULT_PORT = 8020 };
+    char text[300];
+    TRY(address_text(conf, text, sizeof(text), err));
+    TRY(addr_parse(text, DEFAULT_PORT, conf_name(CONF_nn_rpc_address), ret, err));
+    const char *bind_host = conf_str(conf, CONF_nn_rpc_bind_host);
+    if (bind_host[0] != '\0')
+        snprintf(ret->host, sizeof(ret->host), "%s", bind_host);
+    if (addr_is_loopback(ret->host))
+        return 0;
+    if (!conf_bool(conf, CONF_insecure_network))
+        return fail(err, ERR_CONFIG,
+                    "%s: set hadron.insecure.network=true to listen on %s while authentication is "
+                    "simple, where anybody who connects is believed",
+                    text, ret->host);
+    log_warn(
+        "hadron.insecure.network is on: anybody who reaches this address is believed to be the "
+        "user that he names, the superuser too address=%s port=%u",
+        ret->host, ret->port);
+    return 0;
+}
+
+static unsigned loops_for(const struct conf *conf)
+{
+    enum { MAX_LOOPS = 16 };
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t loops = conf_int(conf, CONF_nn_handler_count);
+    if (loops > cores)
+        loops = cores;
+    return loops < 1 ? 1 : loops > MAX_LOOPS ? MAX_LOOPS : (unsigned)loops;
+}
+
+int net_start(struct server *s, struct err *err)
+{
+    s->protocols[0] = (struct rpc_protocol){
+        RPC_CLIENT_PROTOCOL, 1, rpc_client_methods, CLIENT_METHOD_COUNT, dispatch_client, s};
+    s->protocols[1] =
+        (struct rpc_protocol){RPC_DATANODE_PROTOCOL, 1, rpc_datanode_methods, DATANODE_METHOD_COUNT,
+                              dispatch_datanode,     s};
+    s->protocols[2] =
+        (struct rpc_protocol){RPC_HA_PROTOCOL, 1, rpc_ha_methods, HA_METHOD_COUNT, dispatch_ha, s};
+    struct rpc_server_options o = {
+        .name = "namenode",
+        .loops = loops_for(s->conf),
+        .protocols = s->protocols,
+        .protocol_count = 3,
+        .max_frame = (size_t)conf_size(s->conf, CONF_ipc_max_data),
+        .max_connections = (unsigned)conf_int(s->conf, CONF_ipc_max_connections),
+        .idle_ms = 2 * conf_ms(s->conf, CONF_ipc_idle_time),
+        .authorize_proxy = proxy_authorize,
+        .authorize_ctx = s,
+    };
+    TRY(server_address_from_conf(s->conf, &o.listen, err));
+    TRY(rpc_server_start(&o, &s->rpc, err));
+    snprintf(s->address, sizeof(s->address), "%s:%u", o.listen.host, rpc_server_port(s->rpc));
+    return 0;
+}
+
+void net_free(struct server *s)
+{
+    rpc_server_free(s->rpc);
+    s->rpc = NULL;
+}

@@ -1,0 +1,114 @@
+/* server.c - starts the threads in order and stops them in the opposite one.
+ *
+ * Start: journal, state (it opens the first segment), network. Stop: the network takes nothing new
+ * and lets answers leave, the state's thread runs what has come and ends the segment, the journal
+ * makes it durable, the gate is empty. Thread: the one that starts and stops. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/obs/obs.h"
+#include "namenode/blocks/blocks.h"
+#include "namenode/namespace/namespace.h"
+#include "namenode/server/internal.h"
+
+enum { MAX_LOOKUPS = 8, DRAIN_MS = 2000 };
+
+static void journal_durable(void *server, uint64_t txid)
+{
+    gate_open(&((struct server *)server)->gate, txid);
+}
+
+static void journal_lost(void *server, const struct err *why)
+{
+    (void)server;
+    log_error("no name directory can be written any more, the process ends: what it holds in "
+              "memory can't be "
+              "kept why=%s",
+              log_quote(why->text));
+    _exit(EXIT_FAILURE);
+}
+
+static void free_all(struct server *s)
+{
+    gate_fini(&s->gate);
+    inbox_fini(&s->inbox);
+    buf_fini(&s->scratch);
+    groups_free(s->groups);
+    racks_free(s->racks);
+    free(s);
+}
+
+static void prepare_state(struct server *s)
+{
+    int64_t mono_ms = clock_monotonic_ms();
+    settings_from_conf(s->conf, &s->settings);
+    s->rng.state = random_u64();
+    s->env = (struct handler_env){
+        .nn = s->nn, .settings = &s->settings, .rng = &s->rng, .software_version = "3.4.3"};
+    ns_set_now(s->nn->ns, mono_ms);
+    ns_lease_renew_all(s->nn->ns, mono_ms);
+    blocks_start(s->nn->blocks, s->nn->generation_stamp, mono_ms);
+}
+
+static int start_parts(struct server *s, struct err *err)
+{
+    TRY(groups_new(s->conf, &s->groups, err));
+    TRY(racks_new(s->conf, &s->racks, err));
+    s->workers = workers_new("nn-lookup", MAX_LOOKUPS);
+    if (s->workers == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for workers");
+    prepare_state(s);
+    struct edit_log_events events = {s, journal_durable, journal_lost};
+    TRY(edit_log_local(s->storage, &events, &s->log, err));
+    TRY(state_start(s, err));
+    return net_start(s, err);
+}
+
+int server_start(const struct server_options *o, struct server **ret, struct err *err)
+{
+    struct server *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for the server");
+    s->conf = o->conf;
+    s->storage = o->storage;
+    s->nn = o->nn;
+    snprintf(s->process_user, sizeof(s->process_user), "%s", o->process_user);
+    inbox_init(&s->inbox);
+    gate_init(&s->gate);
+    gate_open(&s->gate, o->loaded->last_txid); /* it came from disk */
+    checkpoints_init(s, o->loaded);
+    int rc = start_parts(s, err);
+    if (rc != 0) {
+        server_stop(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+uint16_t server_port(const struct server *s)
+{
+    return rpc_server_port(s->rpc);
+}
+
+const char *server_listens_on(const struct server *s)
+{
+    return s->address;
+}
+
+void server_stop(struct server *s)
+{
+    if (s == NULL)
+        return;
+    if (s->rpc != NULL)
+        rpc_server_stop(s->rpc, DRAIN_MS);
+    if (s->workers != NULL)
+        workers_free(s->workers); /* look-ups under way still reach the inbox */
+    state_stop(s);
+    edit_log_close(s->log);
+    gate_close(&s->gate);
+    net_free(s);
+    free_all(s);
+}

@@ -1,0 +1,172 @@
+/* state.c - the one thread that owns the namespace, the blocks and the nodes.
+ *
+ * It takes what other threads put into the inbox, in order, runs it to its end and hands the answer
+ * to the gate. Between two takes it does what is due: leases, heartbeats, replication, deleted
+ * trees, all in slices, so that a turn stays short. Invariants: (1) nn changes on this thread only;
+ * (2) an edit is queued for the journal before it is applied, and both happen or none; (3) the
+ * journal is kicked at the end of each take and after KICK_EVERY messages. */
+#include <inttypes.h>
+#include <signal.h>
+
+#include "common/obs/obs.h"
+#include "namenode/blocks/blocks.h"
+#include "namenode/journal/journal.h"
+#include "namenode/namespace/namespace.h"
+#include "namenode/server/internal.h"
+
+enum {
+    KICK_EVERY = 128,
+    SECOND_MS = 1000,
+    BLOCKS_TICK_MS = 500,
+    BLOCKS_BUDGET = 2000,     /* block visits of a slice, about a millisecond */
+    COLLECT_BUDGET = 2000,    /* inodes of deleted trees */
+    MAX_IDLE_EDIT = 64 << 10, /* scratch beyond that is given back */
+};
+
+int state_commit(void *server, struct edit *e, struct err *err)
+{
+    struct server *s = server;
+    e->txid = s->nn->last_txid + 1;
+    buf_clear(&s->scratch);
+    TRY(edit_encode(&s->scratch, e, err));
+    struct slice bytes = {buf_head(&s->scratch), buf_size(&s->scratch)};
+    TRY(edit_log_append(s->log, e->txid, bytes, err));
+    struct err why = {0};
+    if (edit_apply(s->nn, e, &why) != 0) {
+        /* the edit is in the journal's hands: memory that doesn't follow it must not serve anybody
+         */
+        log_error("edit that was accepted can't be applied txid=%" PRIu64 " op=%s why=%s", e->txid,
+                  edit_op_name(e->code), log_quote(why.text));
+        CHECK(!"an accepted edit applies");
+    }
+    if (s->scratch.capacity > MAX_IDLE_EDIT)
+        buf_fini(&s->scratch);
+    return 0;
+}
+
+static void commit_mark(struct server *s, enum edit_code code)
+{
+    struct edit e = {.code = (uint8_t)code};
+    struct err err = {0};
+    if (state_commit(s, &e, &err) != 0) {
+        log_error("segment of the journal can't be changed why=%s", log_quote(err.text));
+        CHECK(!"a few bytes of memory for a segment's mark");
+    }
+}
+
+void state_end_segment(struct server *s)
+{
+    commit_mark(s, OP_end_log_segment);
+    edit_log_end_segment(s->log);
+}
+
+void state_begin_segment(struct server *s)
+{
+    commit_mark(s, OP_start_log_segment);
+    edit_log_kick(s->log);
+}
+
+static int roll_edits(void *server, uint64_t *ret_txid, struct err *err)
+{
+    (void)err;
+    struct server *s = server;
+    state_end_segment(s);
+    state_begin_segment(s);
+    *ret_txid = s->nn->last_txid;
+    return 0;
+}
+
+/* ---- time ---- */
+
+static void each_second(struct server *s, int64_t mono_ms)
+{
+    struct err err = {0};
+    if (handlers_tick(&s->env, clock_wall_ms(), mono_ms, &err) != 0)
+        log_limited(LOG_WARN, "leases could not be looked at why=%s", log_quote(err.text));
+    checkpoints_tick(s, mono_ms);
+}
+
+static void run_due(struct server *s)
+{
+    int64_t mono_ms = clock_monotonic_ms();
+    ns_set_now(s->nn->ns, mono_ms);
+    if (mono_ms >= s->next_second_ms) {
+        s->next_second_ms = mono_ms + SECOND_MS;
+        each_second(s, mono_ms);
+    }
+    if (s->work_left || mono_ms >= s->next_blocks_ms) {
+        s->next_blocks_ms = mono_ms + BLOCKS_TICK_MS;
+        s->work_left = blocks_tick(s->nn->blocks, mono_ms, &s->rng, BLOCKS_BUDGET);
+    }
+    s->work_left |= nn_collect(s->nn, COLLECT_BUDGET);
+}
+
+/* ---- the thread ---- */
+
+static void run_messages(struct server *s, struct inbox_node *list)
+{
+    unsigned since_kick = 0;
+    while (list != NULL) {
+        struct message *m = (struct message *)list;
+        list = list->next;
+        m->run(s, m);
+        if (++since_kick == KICK_EVERY) {
+            edit_log_kick(s->log);
+            since_kick = 0;
+        }
+    }
+    edit_log_kick(s->log);
+}
+
+static int64_t idle_ms(const struct server *s)
+{
+    if (s->work_left)
+        return 0;
+    int64_t next = s->next_second_ms < s->next_blocks_ms ? s->next_second_ms : s->next_blocks_ms;
+    int64_t left = next - clock_monotonic_ms();
+    return left > 0 ? left : 0;
+}
+
+static void *state_main(void *arg)
+{
+    struct server *s = arg;
+    state_begin_segment(s);
+    while (!atomic_load(&s->stopping)) {
+        struct inbox_node *list = inbox_take_all(&s->inbox, idle_ms(s));
+        ns_set_now(s->nn->ns, clock_monotonic_ms());
+        run_messages(s, list);
+        checkpoints_start_waiting(s);
+        run_due(s);
+        edit_log_kick(s->log);
+    }
+    run_messages(s, inbox_take_all(&s->inbox, 0));
+    checkpoints_stop(s);
+    run_messages(s, inbox_take_all(&s->inbox, 0));
+    state_end_segment(s);
+    return NULL;
+}
+
+int state_start(struct server *s, struct err *err)
+{
+    s->env.shell = (struct handler_shell){s, state_commit, roll_edits, checkpoints_save};
+    sigset_t every, before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    int eno = pthread_create(&s->state_thread, NULL, state_main, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (eno != 0)
+        return fail_errno_at(err, eno, __FILE__, __LINE__, "state's thread");
+    pthread_setname_np(s->state_thread, "state");
+    s->state_running = true;
+    return 0;
+}
+
+void state_stop(struct server *s)
+{
+    if (!s->state_running)
+        return;
+    atomic_store(&s->stopping, true);
+    inbox_close(&s->inbox);
+    pthread_join(s->state_thread, NULL);
+    s->state_running = false;
+}
