@@ -45,9 +45,8 @@ struct blocks_settings {
                                     needed */
     double safemode_threshold;   /* dfs.namenode.safemode.threshold-pct, 0.999 */
     uint32_t safemode_min_nodes; /* dfs.namenode.safemode.min.datanodes, 0 */
-    uint32_t safemode_replication;   /* dfs.namenode.safemode.replication.min; 0: replication_min */
-    int64_t safemode_extension_ms;   /* dfs.namenode.safemode.extension, 30 s */
-    int64_t startup_delete_delay_ms; /* dfs.namenode.startup.delay.block.deletion.sec, 0 */
+    uint32_t safemode_replication; /* dfs.namenode.safemode.replication.min; 0: replication_min */
+    int64_t safemode_extension_ms; /* dfs.namenode.safemode.extension, 30 s */
 };
 /* Hadoop's defaults. */
 void blocks_settings_defaults(struct blocks_settings *s);
@@ -59,6 +58,9 @@ must_use int blocks_new(const struct blocks_settings *settings, struct nodes *no
                         struct blocks **ret_blocks);
 void blocks_free(struct blocks *b);
 const struct blocks_settings *blocks_settings_get(const struct blocks *b);
+/* Other settings; after an image was loaded (which knows only the defaults) and before
+ * blocks_start. */
+void blocks_configure(struct blocks *b, const struct blocks_settings *settings);
 
 /* ---- records; called when an edit is applied or an image is loaded ---- */
 
@@ -233,6 +235,8 @@ struct place_request {
     const uint32_t *favored; /* nodes to try first */
     size_t favored_count;
     uint64_t block_size;
+    uint64_t
+        block_id; /* 0: new; else nodes that still have to delete a replica of it are avoided */
     uint32_t flags;
     int storage_type; /* enum storage_type; 0: DISK */
 };

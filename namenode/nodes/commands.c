@@ -135,6 +135,11 @@ bool nodes_invalidate_ordered(const struct nodes *n, uint32_t node, uint64_t blo
     return h != 0 && invalid_at(n, h)->block.generation_stamp == generation_stamp;
 }
 
+bool nodes_invalidate_waits(const struct nodes *n, uint32_t node, uint64_t block_id)
+{
+    return idmap_find(&nodes_at(n, node)->invalid_ids, block_id) != 0;
+}
+
 void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id)
 {
     uint32_t h = idmap_find(&nodes_at(n, node)->invalid_ids, block_id);

@@ -20,6 +20,7 @@ void node_set_alive(struct nodes *n, struct node *node, bool alive)
         return;
     CHECK(node->rack_id != 0 && !(alive && node->gone));
     struct rack *rack = &n->racks[node->rack_id - 1];
+    bool several = n->live_rack_count > 1;
     if (alive) {
         n->live_rack_count += rack->live++ == 0;
         n->live_count++;
@@ -31,6 +32,7 @@ void node_set_alive(struct nodes *n, struct node *node, bool alive)
         n->live_count--;
         n->live_rack_count -= --rack->live == 0;
     }
+    n->topology_version += several != (n->live_rack_count > 1);
 }
 
 int64_t nodes_dead_after_ms(const struct nodes_settings *s)

@@ -195,6 +195,9 @@ uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b);
 /* The same to a machine that is no DataNode but of which the rack is known (NULL: unknown,
  * farthest). */
 uint32_t nodes_rack_distance(const struct nodes *n, uint32_t node, const char *rack);
+/* Changes when a node moves to another rack, and when the cluster becomes or ceases to be one of
+ * several racks: rules about racks must be looked at again. */
+uint32_t nodes_topology_version(const struct nodes *n);
 uint32_t nodes_live_rack_count(const struct nodes *n);
 uint32_t nodes_live_count(const struct nodes *n);
 
@@ -231,6 +234,8 @@ bool nodes_cancel_copy(struct nodes *n, uint32_t node, uint64_t block_id);
 bool nodes_order_invalidate(struct nodes *n, uint32_t node, struct node_block block);
 bool nodes_invalidate_ordered(const struct nodes *n, uint32_t node, uint64_t block_id,
                               uint64_t generation_stamp);
+/* The same for any stamp. */
+bool nodes_invalidate_waits(const struct nodes *n, uint32_t node, uint64_t block_id);
 void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id);
 /* At most min(max, invalidate_limit). Give nothing in safe mode. */
 uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_block *ret_blocks,

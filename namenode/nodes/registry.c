@@ -325,6 +325,7 @@ static int settle(struct nodes *n, uint32_t i, struct texts *t, const struct nod
     node->info_port = r->info_port;
     node->ipc_port = r->ipc_port;
     node->info_secure_port = r->info_secure_port;
+    n->topology_version += node->rack_id != 0 && node->rack_id != rack_id;
     node->rack_id = rack_id;
     node->gone = true;
     char key[ADDRESS_SIZE];

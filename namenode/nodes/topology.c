@@ -21,6 +21,11 @@ uint32_t rack_intern(struct nodes *n, const char *name)
     return ++n->rack_count;
 }
 
+uint32_t nodes_topology_version(const struct nodes *n)
+{
+    return n->topology_version;
+}
+
 uint32_t nodes_live_rack_count(const struct nodes *n)
 {
     return n->live_rack_count;

@@ -1,0 +1,313 @@
+/* construct.c - blocks that are being written: where, what was heard of it, commit, completion. See
+ * blocks.h.
+ * Thread: state.
+ * Invariants: (1) a COMPLETE block has no construction; (2) an expected list names a node at most
+ * once; (3) a replica of a COMMITTED block that isn't corrupt was reported with its stamp and
+ * length. */
+#include <stdlib.h>
+
+#include "namenode/blocks/internal.h"
+
+enum { EXPECTED_MAX = 512 };
+
+void construction_free(struct construction *c)
+{
+    if (c != NULL)
+        free(c->expected);
+    free(c);
+}
+
+static struct construction *construction_of(const struct blocks *b, const struct block *blk)
+{
+    const struct side *side = side_of(b, blk);
+    return side == NULL ? NULL : side->construction;
+}
+
+struct construction *construction_need(struct blocks *b, struct block *blk)
+{
+    struct side *side = side_need(b, blk);
+    if (side == NULL)
+        return NULL;
+    if (side->construction == NULL)
+        side->construction = calloc(1, sizeof(*side->construction));
+    struct construction *c = side->construction;
+    side_trim(b, blk);
+    return c;
+}
+
+void construction_end(struct blocks *b, struct block *blk)
+{
+    struct side *side = side_of(b, blk);
+    if (side == NULL)
+        return;
+    construction_free(side->construction);
+    side->construction = NULL;
+    side_trim(b, blk);
+}
+
+static bool expected_reserve(struct construction *c, uint32_t count)
+{
+    if (count <= c->capacity)
+        return true;
+    struct expected_replica *expected = realloc(c->expected, count * sizeof(*expected));
+    if (expected == NULL)
+        return false;
+    c->expected = expected;
+    c->capacity = count;
+    return true;
+}
+
+static struct expected_replica *expected_find(struct construction *c, uint32_t storage)
+{
+    for (uint32_t i = 0; c != NULL && i < c->count; i++)
+        if (c->expected[i].storage == storage)
+            return &c->expected[i];
+    return NULL;
+}
+
+static struct expected_replica *expected_find_node(const struct blocks *b, struct construction *c,
+                                                   uint32_t node)
+{
+    for (uint32_t i = 0; c != NULL && i < c->count; i++)
+        if (nodes_storage(b->nodes, c->expected[i].storage)->node == node)
+            return &c->expected[i];
+    return NULL;
+}
+
+/* ---- the expected locations ---- */
+
+/* What was recorded of nodes that left the pipeline is of an older stamp: out of date. */
+static void discard_unexpected(struct blocks *b, handle_t h, struct construction *old,
+                               const struct construction *new)
+{
+    struct block *blk = block_at(b, h);
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        const struct replica *r = &replicas_of(b, blk)[i];
+        uint32_t storage = replica_storage(r);
+        bool kept = false;
+        for (uint32_t k = 0; k < new->count; k++)
+            kept |= new->expected[k].storage == storage;
+        const struct expected_replica *e = expected_find(old, storage);
+        if (!kept && replica_is_live(r))
+            (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,
+                                      CORRUPT_STAMP);
+    }
+}
+
+static void fill_expected(struct blocks *b, struct construction *old, struct construction *new,
+                          const uint32_t *storages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t node = nodes_storage(b->nodes, storages[i])->node;
+        if (expected_find_node(b, new, node) != NULL)
+            continue; /* keeps (2) */
+        const struct expected_replica *before = expected_find(old, storages[i]);
+        if (before == NULL)
+            nodes_schedule(b->nodes, storages[i]);
+        new->expected[new->count++] =
+            before != NULL
+                ? *before
+                : (struct expected_replica){.storage = storages[i], .state = REPLICA_RBW};
+    }
+}
+
+int blocks_set_expected(struct blocks *b, handle_t block, const uint32_t *storages, size_t count)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE && blk->state != BLOCK_COMPLETE);
+    if (count > EXPECTED_MAX)
+        count = EXPECTED_MAX;
+    struct construction *c = construction_need(b, blk);
+    struct construction new = {0};
+    if (c == NULL || !expected_reserve(&new, (uint32_t)count + 1))
+        return ERR_NO_MEMORY;
+    fill_expected(b, c, &new, storages, count);
+    if (c->count > 0)
+        discard_unexpected(b, block, c, &new);
+    new.recovery_id = c->recovery_id;
+    free(c->expected);
+    *c = new;
+    block_refresh(b, block);
+    return 0;
+}
+
+size_t blocks_expected(const struct blocks *b, handle_t block, struct expected_replica *ret,
+                       size_t max)
+{
+    const struct construction *c = construction_of(b, block_at(b, block));
+    if (c == NULL)
+        return 0;
+    for (uint32_t i = 0; i < c->count && i < max; i++)
+        ret[i] = c->expected[i];
+    return c->count;
+}
+
+bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum replica_state state,
+                       uint64_t generation_stamp, uint64_t length)
+{
+    struct block *blk = block_at(b, h);
+    struct construction *c = construction_need(b, blk);
+    if (c == NULL)
+        return false;
+    struct expected_replica *e = expected_find_node(b, c, nodes_storage(b->nodes, storage)->node);
+    if (e == NULL) {
+        if (c->count >= EXPECTED_MAX || !expected_reserve(c, c->count + 1))
+            return false;
+        e = &c->expected[c->count++];
+        *e = (struct expected_replica){0};
+    }
+    bool older = e->reported && e->storage == storage && e->generation_stamp > generation_stamp;
+    if (!older)
+        *e = (struct expected_replica){storage, true, state, generation_stamp, length};
+    return true;
+}
+
+void construction_forget(struct blocks *b, struct block *blk, uint32_t storage)
+{
+    struct expected_replica *e = expected_find(construction_of(b, blk), storage);
+    if (e != NULL)
+        *e = (struct expected_replica){.storage = storage, .state = REPLICA_RBW};
+}
+
+/* ---- commit and completion ---- */
+
+/* Establishes (3) by what was reported while the block was written. */
+static void judge_replicas(struct blocks *b, handle_t h)
+{
+    struct block *blk = block_at(b, h);
+    struct construction *c = construction_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        struct replica *r = &replicas_of(b, blk)[i];
+        uint32_t storage = replica_storage(r);
+        if (r->tag & REPLICA_CORRUPT)
+            continue;
+        const struct expected_replica *e = expected_find(c, storage);
+        if (e == NULL || !e->reported || e->generation_stamp != blk->generation_stamp)
+            (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,
+                                      CORRUPT_STAMP);
+        else if (e->length != blk->length)
+            (void)replica_set_corrupt(b, h, storage, e->generation_stamp, CORRUPT_LENGTH);
+    }
+}
+
+static int check_commit(const struct block *blk, uint64_t stamp, uint64_t length, struct err *err)
+{
+    bool written = blk->state == BLOCK_COMMITTED || blk->state == BLOCK_COMPLETE;
+    bool same = stamp == blk->generation_stamp && length == blk->length;
+    if (stamp < blk->generation_stamp)
+        return fail(
+            err, ERR_ILLEGAL_ARGUMENT,
+            "Commit block with mismatching GS. NN has blk_%lld_%llu, client submits GS %llu",
+            (long long)blk->id, (unsigned long long)blk->generation_stamp,
+            (unsigned long long)stamp);
+    if ((written && length < blk->length) || (blk->state == BLOCK_COMPLETE && !same))
+        return fail(err, ERR_ILLEGAL_ARGUMENT,
+                    "Commit block blk_%lld_%llu of length %llu that is already committed with %llu",
+                    (long long)blk->id, (unsigned long long)stamp, (unsigned long long)length,
+                    (unsigned long long)blk->length);
+    return 0;
+}
+
+int blocks_commit(struct blocks *b, handle_t block, uint64_t generation_stamp, uint64_t length,
+                  struct err *err)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE);
+    TRY(check_commit(blk, generation_stamp, length, err));
+    if (blk->state == BLOCK_COMPLETE)
+        return 0;
+    bool same = blk->state == BLOCK_COMMITTED && generation_stamp == blk->generation_stamp &&
+                length == blk->length;
+    if (!same) {
+        blk->generation_stamp = generation_stamp;
+        blk->length = length;
+        set_state(b, blk, BLOCK_COMMITTED);
+        judge_replicas(b, block);
+    }
+    if (!blocks_complete(b, block))
+        block_refresh(b, block);
+    return 0;
+}
+
+bool blocks_min_replicated(const struct blocks *b, handle_t block)
+{
+    struct replica_counts n;
+    blocks_count(b, block, &n);
+    return n.live >= b->settings.replication_min;
+}
+
+bool blocks_sufficient(const struct blocks *b, handle_t block)
+{
+    struct replica_counts n;
+    blocks_count(b, block, &n);
+    return n.live >= block_at(b, block)->replication;
+}
+
+bool blocks_complete(struct blocks *b, handle_t block)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE);
+    if (blk->state == BLOCK_COMMITTED && blocks_min_replicated(b, block))
+        blocks_force_complete(b, block);
+    return blk->state == BLOCK_COMPLETE;
+}
+
+bool try_complete(struct blocks *b, handle_t h)
+{
+    struct block *blk = block_at(b, h);
+    if (blk->state != BLOCK_COMMITTED || !blocks_complete(b, h))
+        return false;
+    (void)fifo_push(&b->completed, h); /* without memory the file's lease finds it later */
+    return true;
+}
+
+void blocks_force_complete(struct blocks *b, handle_t block)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE);
+    if (blk->state == BLOCK_UNDER_CONSTRUCTION || blk->state == BLOCK_UNDER_RECOVERY)
+        judge_replicas(b, block);
+    set_state(b, blk, BLOCK_COMPLETE);
+    construction_end(b, blk); /* keeps (1) */
+    block_refresh(b, block);
+}
+
+/* ---- append and recovery ---- */
+
+int blocks_reopen(struct blocks *b, handle_t block)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state == BLOCK_COMPLETE);
+    struct construction *c = construction_need(b, blk);
+    if (c == NULL || !expected_reserve(c, blk->replica_count + 1u))
+        return ERR_NO_MEMORY;
+    pending_drop(b, blk);
+    const struct replica *r = replicas_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count; i++)
+        if (replica_is_live(&r[i]))
+            c->expected[c->count++] =
+                (struct expected_replica){replica_storage(&r[i]), true, REPLICA_FINALIZED,
+                                          blk->generation_stamp, blk->length};
+    set_state(b, blk, BLOCK_UNDER_CONSTRUCTION);
+    block_refresh(b, block);
+    return 0;
+}
+
+int blocks_begin_recovery(struct blocks *b, handle_t block, uint64_t recovery_id)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE && blk->state != BLOCK_COMPLETE);
+    struct construction *c = construction_need(b, blk);
+    if (c == NULL)
+        return ERR_NO_MEMORY;
+    c->recovery_id = recovery_id;
+    set_state(b, blk, BLOCK_UNDER_RECOVERY);
+    block_refresh(b, block);
+    return 0;
+}
+
+uint64_t blocks_recovery_id(const struct blocks *b, handle_t block)
+{
+    const struct construction *c = construction_of(b, block_at(b, block));
+    return c == NULL ? 0 : c->recovery_id;
+}

@@ -1,0 +1,217 @@
+/* internal.h - the records of this room and what its files call of each other. */
+#pragma once
+#include "namenode/blocks/blocks.h"
+
+/* Queues of blocks that need work; a block is in at most one. Q_HIGHEST .. Q_BADLY are Hadoop's
+ * priorities 0 .. 3, Q_MISSING its 4. */
+enum queue_id {
+    Q_NONE,
+    Q_HIGHEST,  /* one live replica, more wanted */
+    Q_VERY_LOW, /* less than a third of those wanted */
+    Q_LOW,
+    Q_BADLY,   /* enough, but all on one rack */
+    Q_MISSING, /* no live one */
+    Q_EXTRA,   /* too many, or corrupt ones that aren't needed any more */
+    Q_COUNT,
+};
+
+enum {
+    INLINE_REPLICAS = 3,
+    REPLICAS_MAX = 1000, /* more are not recorded */
+    REPLICA_CORRUPT = 1u << 31,
+    REPLICA_EXCESS = 1 << 30,
+    REPLICA_STORAGE = (1 << 28) - 1,
+};
+#define NO_ACK 0x7fffffffffffffffULL /* length of a deletion order: don't report back */
+
+struct replica {
+    uint32_t tag; /* storage and flags */
+    uint32_t pos; /* in the storage's list */
+};
+
+struct block {
+    uint64_t id, generation_stamp, length;
+    handle_t owner, side;
+    struct replica few[INLINE_REPLICAS]; /* unless side->many */
+    uint32_t queue_pos;
+    uint32_t replication : 10;
+    uint32_t replica_count : 10;
+    uint32_t state : 3;
+    uint32_t queue : 3;
+    uint32_t safe : 1;        /* counted in safe_count */
+    uint32_t has_corrupt : 1; /* counted in corrupt_count */
+};
+_Static_assert(sizeof(struct block) <= 64, "20M blocks must fit the memory budget");
+
+struct corrupt_note {
+    uint32_t storage;
+    enum corrupt_reason reason;
+    uint64_t generation_stamp;
+};
+
+/* Copies under way; in one list, oldest first. */
+struct pending {
+    struct pending *prev, *next;
+    handle_t block;
+    uint32_t source; /* node */
+    int64_t since_ms;
+    uint32_t target_count;
+    uint32_t targets[]; /* storages */
+};
+
+struct construction {
+    uint64_t recovery_id;
+    uint32_t count, capacity;
+    struct expected_replica *expected;
+};
+
+/* What few blocks have. */
+struct side {
+    struct replica *many;
+    struct construction *construction;
+    struct corrupt_note *notes;
+    struct pending *pending;
+    uint32_t many_capacity, note_count;
+};
+
+/* The replicas on a storage, in no order. While a full report is taken, those that it named (or
+ * that came since) are the first `seen`. */
+struct storage_list {
+    handle_t *at;
+    uint32_t count, capacity, seen;
+    struct block_report *report;
+};
+
+struct queue {
+    handle_t *at;
+    uint32_t count, capacity, cursor;
+};
+
+struct handle_fifo {
+    handle_t *at;
+    size_t head, count, capacity;
+};
+
+struct safemode_state {
+    enum safemode startup; /* OFF, PENDING, EXTENSION */
+    bool manual, low_resources;
+    int64_t reached_ms;
+};
+
+struct blocks {
+    struct blocks_settings settings;
+    struct nodes *nodes;
+    struct pool pool, sides;
+    struct idmap by_id;
+    struct storage_list *storages; /* by storage index */
+    uint32_t storage_capacity;
+    struct queue queues[Q_COUNT]; /* Q_NONE unused */
+    struct handle_fifo doomed, completed;
+    struct pending *pendings;
+    uint64_t pending_count; /* blocks */
+    uint64_t total, complete_count, safe_count, corrupt_count, excess_count, missing_one_count;
+    uint64_t last_generation_stamp, future_bytes;
+    struct safemode_state safemode;
+    bool populating;        /* queues are kept */
+    uint32_t scan_cursor;   /* next handle to classify; 0: nothing to scan */
+    uint32_t topology_seen; /* version that the queues follow */
+    int64_t redundancy_ms;  /* of the last iteration */
+};
+
+static inline struct block *block_at(const struct blocks *b, handle_t h)
+{
+    return pool_at(&b->pool, h);
+}
+
+static inline struct side *side_of(const struct blocks *b, const struct block *blk)
+{
+    return blk->side == 0 ? NULL : pool_at(&b->sides, blk->side);
+}
+
+static inline struct replica *replicas_of(const struct blocks *b, struct block *blk)
+{
+    struct side *side = side_of(b, blk);
+    return side != NULL && side->many != NULL ? side->many : blk->few;
+}
+
+static inline uint32_t replica_storage(const struct replica *r)
+{
+    return r->tag & REPLICA_STORAGE;
+}
+
+static inline uint32_t replica_node(const struct blocks *b, const struct replica *r)
+{
+    return nodes_storage(b->nodes, replica_storage(r))->node;
+}
+
+static inline bool replica_is_live(const struct replica *r)
+{
+    return (r->tag & (REPLICA_CORRUPT | REPLICA_EXCESS)) == 0;
+}
+
+/* Its node is heard and the volume works; dead ones lose their replicas by and by. */
+static inline bool storage_usable(const struct blocks *b, uint32_t storage)
+{
+    const struct node_storage *s = nodes_storage(b->nodes, storage);
+    return !s->failed && nodes_at(b->nodes, s->node)->alive;
+}
+
+/* map.c */
+struct side *side_need(struct blocks *b, struct block *blk); /* NULL: no memory */
+void side_trim(struct blocks *b, struct block *blk);         /* frees it when it holds nothing */
+bool fifo_push(struct handle_fifo *f, handle_t h);
+handle_t fifo_pop(struct handle_fifo *f);
+void set_state(struct blocks *b, struct block *blk, enum block_state state);
+/* Orders all replicas deleted and frees the record. Returns the replicas visited. */
+size_t block_dispose(struct blocks *b, handle_t h);
+
+/* replica.c */
+struct replica *replica_find(const struct blocks *b, struct block *blk, uint32_t storage);
+struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node);
+/* Records it (moves it when the node had it on another storage). NULL: no memory, or too many. */
+struct replica *replica_add(struct blocks *b, handle_t h, uint32_t storage);
+/* Callers refresh afterwards. */
+void replica_remove(struct blocks *b, handle_t h, uint32_t storage);
+bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t storage, uint64_t generation_stamp,
+                         enum corrupt_reason reason);
+void replica_clear_corrupt(struct blocks *b, struct block *blk, struct replica *r);
+void replica_set_excess(struct blocks *b, struct replica *r, bool excess);
+struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, uint32_t storage);
+struct storage_list *storage_list_of(struct blocks *b, uint32_t storage); /* NULL: no memory */
+void storage_list_mark_seen(struct blocks *b, struct storage_list *list, struct replica *r,
+                            uint32_t storage);
+uint64_t replica_stamp(const struct blocks *b, struct block *blk, const struct replica *r);
+
+/* construct.c */
+void construction_free(struct construction *c);
+struct construction *construction_need(struct blocks *b, struct block *blk);
+void construction_end(struct blocks *b, struct block *blk);
+/* A report about a block under construction. */
+bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum replica_state state,
+                       uint64_t generation_stamp, uint64_t length);
+void construction_forget(struct blocks *b, struct block *blk, uint32_t storage);
+/* COMMITTED and enough replicas: COMPLETE. */
+bool try_complete(struct blocks *b, handle_t h);
+
+/* queues.c */
+void queue_leave(struct blocks *b, struct block *blk);
+/* Puts the block where it belongs now and corrects the counters; after every change of its record
+ * or replicas. */
+void block_refresh(struct blocks *b, handle_t h);
+void count_replicas(const struct blocks *b, struct block *blk, struct replica_counts *ret);
+bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n);
+
+/* redundancy.c */
+void pending_drop(struct blocks *b, struct block *blk); /* and its orders */
+void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
+void pending_node_died(struct blocks *b, uint32_t node);
+size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);
+size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget);
+size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget);
+void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t mono_ms);
+
+/* report.c */
+void report_void(struct block_report *r);
+
+/* safemode.c */
+void safemode_check(struct blocks *b, int64_t mono_ms);

@@ -1,0 +1,107 @@
+/* monitor.c - the work that comes due by time, in slices. See blocks_tick.
+ * Thread: state. Time and randomness come in.
+ * Invariant: each call visits about `budget` blocks and leaves everything consistent; what is left
+ * is found again by looking (node dead, storage failed, queue not empty), never by a remembered
+ * position alone, so nodes may come back and blocks may go in between. */
+#include "namenode/blocks/internal.h"
+
+static void spend(size_t *budget, size_t visited)
+{
+    *budget -= visited < *budget ? visited : *budget;
+}
+
+/* ---- lost storages ---- */
+
+static void drain_storage(struct blocks *b, uint32_t storage, size_t *budget)
+{
+    struct storage_list *list = storage_list_of(b, storage);
+    if (list == NULL)
+        return;
+    if (list->report != NULL && list->count > 0)
+        report_void(list->report); /* its node died */
+    while (list->count > 0 && *budget > 0) {
+        handle_t h = list->at[list->count - 1];
+        replica_remove(b, h, storage);
+        block_refresh(b, h);
+        spend(budget, 1);
+    }
+}
+
+static bool drain_node(struct blocks *b, uint32_t i, size_t *budget)
+{
+    struct node *node = nodes_at_mut(b->nodes, i);
+    if (!node->alive && !node->drained) {
+        pending_node_died(b, i);
+        node->drained = true;
+    }
+    bool more = false;
+    for (uint32_t s = node->storages; s != 0; s = nodes_storage(b->nodes, s)->next) {
+        const struct node_storage *storage = nodes_storage(b->nodes, s);
+        if (storage->block_count == 0 || (node->alive && !storage->failed))
+            continue;
+        drain_storage(b, s, budget);
+        more |= storage->block_count > 0;
+    }
+    return more;
+}
+
+static bool drain_lost(struct blocks *b, size_t *budget)
+{
+    bool more = false;
+    for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
+        more |= drain_node(b, i, budget);
+    return more;
+}
+
+/* ---- removed blocks ---- */
+
+static bool dispose_doomed(struct blocks *b, size_t *budget)
+{
+    handle_t h;
+    while (*budget > 0 && (h = fifo_pop(&b->doomed)) != 0)
+        spend(budget, block_dispose(b, h));
+    return b->doomed.count > 0;
+}
+
+/* ---- classification of all blocks: after startup, and when racks come or go ---- */
+
+static bool scan(struct blocks *b, size_t *budget)
+{
+    uint32_t topology = nodes_topology_version(b->nodes);
+    if (b->populating && topology != b->topology_seen) {
+        b->topology_seen = topology;
+        b->scan_cursor = 1;
+    }
+    if (!b->populating || b->scan_cursor == 0)
+        return false;
+    for (; *budget > 0 && b->scan_cursor <= b->pool.used; b->scan_cursor++) {
+        block_refresh(b, b->scan_cursor);
+        spend(budget, 1);
+    }
+    if (b->scan_cursor <= b->pool.used)
+        return true;
+    b->scan_cursor = 0;
+    return false;
+}
+
+static void redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t *budget)
+{
+    spend(budget, pending_expire(b, mono_ms, *budget));
+    spend(budget, surplus_run(b, mono_ms, *budget / 2));
+    if (b->redundancy_ms != 0 && mono_ms - b->redundancy_ms < b->settings.redundancy_interval_ms)
+        return;
+    b->redundancy_ms = mono_ms;
+    spend(budget, redundancy_run(b, mono_ms, rng, *budget));
+}
+
+bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
+{
+    (void)nodes_check(b->nodes, mono_ms);
+    bool more = drain_lost(b, &budget);
+    more |= dispose_doomed(b, &budget);
+    safemode_check(b, mono_ms);
+    more |= scan(b, &budget);
+    if (b->populating && !blocks_in_safe_mode(b))
+        redundancy(b, mono_ms, rng, &budget);
+    return more;
+}

@@ -1,0 +1,238 @@
+/* queues.c - what state the replicas of a block are in, and the queues that follow from it. See
+ * internal.h.
+ * Thread: state. Where a block belongs is a function of its record alone (and of the racks), so
+ * that block_refresh after every change keeps queues and counters right, and blocks_verify can
+ * recount them.
+ * Invariants: (1) queues[blk.queue].at[blk.queue_pos] is the block; (2) counters equal a recount.
+ */
+#include <stdlib.h>
+
+#include "namenode/blocks/internal.h"
+
+void count_replicas(const struct blocks *b, struct block *blk, struct replica_counts *ret)
+{
+    *ret = (struct replica_counts){0};
+    const struct replica *r = replicas_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        ret->corrupt += (r[i].tag & REPLICA_CORRUPT) != 0;
+        ret->excess += (r[i].tag & REPLICA_EXCESS) != 0;
+        ret->live += replica_is_live(&r[i]);
+        ret->stale += !nodes_storage(b->nodes, replica_storage(&r[i]))->reported;
+    }
+    const struct side *side = side_of(b, blk);
+    if (side != NULL && side->pending != NULL)
+        ret->pending = side->pending->target_count;
+}
+
+void blocks_count(const struct blocks *b, handle_t block, struct replica_counts *ret)
+{
+    count_replicas(b, block_at(b, block), ret);
+}
+
+/* Some corrupt replica isn't worth keeping: there are enough good ones, or more replicas in all
+ * than wanted, or it is just what a failed pipeline left behind. */
+bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n)
+{
+    if (n->corrupt == 0 || n->live < b->settings.replication_min || n->live == 0)
+        return false;
+    if (n->live >= blk->replication || n->live + n->corrupt > blk->replication)
+        return true;
+    const struct side *side = side_of(b, blk);
+    for (uint32_t i = 0; i < side->note_count; i++)
+        if (side->notes[i].generation_stamp < blk->generation_stamp)
+            return true;
+    return false;
+}
+
+static bool on_one_rack(const struct blocks *b, struct block *blk)
+{
+    const struct replica *r = replicas_of(b, blk);
+    uint32_t rack = 0;
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        if (!replica_is_live(&r[i]))
+            continue;
+        uint32_t own = nodes_at(b->nodes, replica_node(b, &r[i]))->rack_id;
+        if (rack != 0 && rack != own)
+            return false;
+        rack = own;
+    }
+    return true;
+}
+
+static enum queue_id classify(const struct blocks *b, struct block *blk,
+                              const struct replica_counts *n)
+{
+    if (blk->state != BLOCK_COMPLETE || !b->populating)
+        return Q_NONE;
+    if (n->live == 0)
+        return Q_MISSING;
+    if (n->live > blk->replication || corrupt_removable(b, blk, n))
+        return Q_EXTRA;
+    if (n->live < blk->replication) {
+        if (n->live + n->pending >= blk->replication)
+            return Q_NONE;
+        if (n->live == 1)
+            return Q_HIGHEST;
+        return n->live * 3 < blk->replication ? Q_VERY_LOW : Q_LOW;
+    }
+    bool spread = blk->replication < 2 || nodes_live_rack_count(b->nodes) < 2;
+    return spread || n->pending > 0 || !on_one_rack(b, blk) ? Q_NONE : Q_BADLY;
+}
+
+/* ---- the queues ---- */
+
+void queue_leave(struct blocks *b, struct block *blk)
+{
+    if (blk->queue == Q_NONE)
+        return;
+    struct queue *q = &b->queues[blk->queue];
+    CHECK(blk->queue_pos < q->count && block_at(b, q->at[blk->queue_pos]) == blk);
+    if (blk->queue == Q_MISSING && blk->replication == 1)
+        b->missing_one_count--;
+    handle_t last = q->at[--q->count];
+    q->at[blk->queue_pos] = last;
+    block_at(b, last)->queue_pos = blk->queue_pos;
+    blk->queue = Q_NONE;
+}
+
+static bool queue_enter(struct blocks *b, handle_t h, enum queue_id id)
+{
+    struct queue *q = &b->queues[id];
+    struct block *blk = block_at(b, h);
+    if (q->count == q->capacity) {
+        uint32_t capacity = q->capacity == 0 ? 256 : q->capacity * 2;
+        handle_t *at = capacity <= q->capacity ? NULL : realloc(q->at, capacity * sizeof(*at));
+        if (at == NULL)
+            return false;
+        q->at = at;
+        q->capacity = capacity;
+    }
+    blk->queue = id & 7u;
+    blk->queue_pos = q->count;
+    q->at[q->count++] = h;
+    if (id == Q_MISSING && blk->replication == 1)
+        b->missing_one_count++;
+    return true;
+}
+
+/* Surplus that is suddenly needed: deletions that no node has been told yet are taken back. */
+static bool rescue_excess(struct blocks *b, struct block *blk, uint32_t wanted)
+{
+    uint32_t rescued = 0;
+    struct replica *r = replicas_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count && rescued < wanted; i++) {
+        uint32_t node = replica_node(b, &r[i]);
+        if ((r[i].tag & REPLICA_EXCESS) == 0 ||
+            !nodes_invalidate_ordered(b->nodes, node, blk->id, blk->generation_stamp))
+            continue;
+        nodes_cancel_invalidate(b->nodes, node, blk->id);
+        replica_set_excess(b, &r[i], false);
+        rescued++;
+    }
+    return rescued > 0;
+}
+
+void block_refresh(struct blocks *b, handle_t h)
+{
+    struct block *blk = block_at(b, h);
+    if (blk->state == BLOCK_NONE)
+        return;
+    struct replica_counts n;
+    count_replicas(b, blk, &n);
+    bool complete = blk->state == BLOCK_COMPLETE;
+    if (complete && n.excess > 0 && n.live < blk->replication &&
+        rescue_excess(b, blk, blk->replication - n.live))
+        count_replicas(b, blk, &n);
+    bool safe = complete && n.live + n.excess >= b->settings.safemode_replication;
+    b->safe_count += (uint64_t)safe - blk->safe;
+    blk->safe = safe;
+    b->corrupt_count += (uint64_t)(n.corrupt > 0) - blk->has_corrupt;
+    blk->has_corrupt = n.corrupt > 0;
+    enum queue_id id = classify(b, blk, &n);
+    if (id == blk->queue)
+        return;
+    queue_leave(b, blk);
+    if (id != Q_NONE && !queue_enter(b, h, id) && b->scan_cursor == 0)
+        b->scan_cursor = 1; /* no memory: look at all again later */
+}
+
+/* ---- the recount ---- */
+
+struct recount {
+    uint64_t total, complete, safe, corrupt, excess, missing_one, pending, queued[Q_COUNT];
+};
+
+static void verify_replicas(const struct blocks *b, handle_t h, struct recount *c)
+{
+    struct block *blk = block_at(b, h);
+    const struct replica *r = replicas_of(b, blk);
+    uint32_t corrupt = 0;
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        uint32_t storage = replica_storage(&r[i]);
+        CHECK(storage < b->storage_capacity && r[i].pos < b->storages[storage].count);
+        CHECK(b->storages[storage].at[r[i].pos] == h);
+        CHECK((r[i].tag & REPLICA_CORRUPT) == 0 || (r[i].tag & REPLICA_EXCESS) == 0);
+        CHECK(((r[i].tag & REPLICA_CORRUPT) != 0) == (note_find(b, blk, storage) != NULL));
+        for (uint32_t k = 0; k < i; k++)
+            CHECK(replica_node(b, &r[k]) != replica_node(b, &r[i]));
+        c->excess += (r[i].tag & REPLICA_EXCESS) != 0;
+        corrupt += (r[i].tag & REPLICA_CORRUPT) != 0;
+    }
+    const struct side *side = side_of(b, blk);
+    CHECK(corrupt == (side == NULL ? 0 : side->note_count));
+}
+
+static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
+{
+    struct block *blk = block_at(b, h);
+    struct replica_counts n;
+    count_replicas(b, blk, &n);
+    verify_replicas(b, h, c);
+    CHECK(idmap_find(&b->by_id, blk->id) == h);
+    const struct side *side = side_of(b, blk);
+    CHECK(blk->state != BLOCK_COMPLETE || side == NULL || side->construction == NULL);
+    c->total++;
+    c->complete += blk->state == BLOCK_COMPLETE;
+    c->safe +=
+        blk->state == BLOCK_COMPLETE && n.live + n.excess >= b->settings.safemode_replication;
+    c->corrupt += n.corrupt > 0;
+    c->pending += side != NULL && side->pending != NULL;
+    c->queued[blk->queue]++;
+    c->missing_one += blk->queue == Q_MISSING && blk->replication == 1;
+    if (blk->queue != Q_NONE)
+        CHECK(b->queues[blk->queue].at[blk->queue_pos] == h);
+    if (b->topology_seen == nodes_topology_version(b->nodes) && b->scan_cursor == 0)
+        CHECK(blk->queue == classify(b, blk, &n));
+}
+
+static void verify_storages(const struct blocks *b)
+{
+    for (uint32_t s = 1; s < b->storage_capacity; s++) {
+        const struct storage_list *list = &b->storages[s];
+        CHECK(list->seen <= list->count);
+        if (s <= nodes_storage_count(b->nodes))
+            CHECK(nodes_storage(b->nodes, s)->block_count == list->count);
+        for (uint32_t i = 0; i < list->count; i++) {
+            const struct replica *r = replica_find(b, block_at(b, list->at[i]), s);
+            CHECK(r != NULL && r->pos == i);
+        }
+    }
+}
+
+void blocks_verify(const struct blocks *b)
+{
+    struct recount c = {0};
+    for (handle_t h = 1; h <= b->pool.used; h++)
+        if (block_at(b, h)->state != BLOCK_NONE)
+            verify_block(b, h, &c);
+    verify_storages(b);
+    for (size_t i = 0; i < b->doomed.count; i++)
+        verify_replicas(b, b->doomed.at[b->doomed.head + i], &c);
+    CHECK(c.total == b->total && c.total == b->by_id.used);
+    CHECK(c.complete == b->complete_count && c.safe == b->safe_count);
+    CHECK(c.corrupt == b->corrupt_count && c.excess == b->excess_count);
+    CHECK(c.missing_one == b->missing_one_count && c.pending == b->pending_count);
+    for (int q = Q_HIGHEST; q < Q_COUNT; q++)
+        CHECK(c.queued[q] == b->queues[q].count);
+    CHECK(c.total + b->doomed.count == b->pool.live);
+}

@@ -1,0 +1,372 @@
+/* redundancy.c - restores and trims the number of replicas. See blocks.h.
+ * Thread: state. Randomness and time come in.
+ * A block that needs copies waits in a queue (queues.c) until a source with room and targets are
+ * found; then it is `pending` until the targets report, or until a time-out puts it back.
+ * Invariants: (1) surplus is only chosen among replicas on live nodes, never below the wanted
+ * number, never while some replica of the block is on a storage without a full report; (2) a source
+ * is never given more than max_streams_hard orders; (3) the pending list is ordered by time. */
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "namenode/blocks/internal.h"
+
+/* ---- copies under way ---- */
+
+static void pending_free(struct blocks *b, struct block *blk)
+{
+    struct side *side = side_of(b, blk);
+    struct pending *p = side->pending;
+    for (uint32_t i = 0; i < p->target_count; i++)
+        nodes_unschedule(b->nodes, p->targets[i]);
+    DL_DELETE(b->pendings, p);
+    free(p);
+    side->pending = NULL;
+    side_trim(b, blk);
+    b->pending_count--;
+}
+
+void pending_drop(struct blocks *b, struct block *blk)
+{
+    const struct side *side = side_of(b, blk);
+    if (side == NULL || side->pending == NULL)
+        return;
+    nodes_cancel_copy(b->nodes, side->pending->source, blk->id);
+    pending_free(b, blk);
+}
+
+/* Takes the targets on that node off. */
+void pending_arrived(struct blocks *b, struct block *blk, uint32_t node)
+{
+    const struct side *side = side_of(b, blk);
+    struct pending *p = side == NULL ? NULL : side->pending;
+    if (p == NULL)
+        return;
+    for (uint32_t i = 0; i < p->target_count;) {
+        if (nodes_storage(b->nodes, p->targets[i])->node == node)
+            p->targets[i] = p->targets[--p->target_count];
+        else
+            i++;
+    }
+    if (p->target_count == 0)
+        pending_free(b, blk);
+}
+
+static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uint32_t *targets,
+                        uint32_t count, int64_t mono_ms)
+{
+    struct block *blk = block_at(b, h);
+    struct side *side = side_need(b, blk);
+    if (side == NULL)
+        return false;
+    struct pending *old = side->pending;
+    uint32_t before = old == NULL ? 0 : old->target_count;
+    struct pending *p = malloc(sizeof(*p) + sizeof(*targets) * ((size_t)before + count));
+    if (p == NULL) {
+        side_trim(b, blk);
+        return false;
+    }
+    *p = (struct pending){.block = h, .source = source, .since_ms = mono_ms};
+    p->target_count = before + count;
+    if (before > 0)
+        memcpy(p->targets, old->targets, sizeof(*targets) * before);
+    memcpy(p->targets + before, targets, sizeof(*targets) * count);
+    if (old != NULL) {
+        DL_DELETE(b->pendings, old);
+        free(old);
+    }
+    DL_APPEND(b->pendings, p); /* keeps (3) */
+    side->pending = p;
+    b->pending_count += old == NULL;
+    return true;
+}
+
+/* Its undelivered orders won't be carried out, and nothing will arrive there. */
+void pending_node_died(struct blocks *b, uint32_t node)
+{
+    struct pending *p = b->pendings, *next;
+    for (; p != NULL; p = next) {
+        next = p->next;
+        handle_t h = p->block;
+        struct block *blk = block_at(b, h);
+        if (p->source == node)
+            pending_drop(b, blk);
+        else
+            pending_arrived(b, blk, node);
+        block_refresh(b, h);
+    }
+    nodes_clear_orders(b->nodes, node);
+}
+
+size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget)
+{
+    size_t visited = 0;
+    while (visited < budget && b->pendings != NULL &&
+           mono_ms - b->pendings->since_ms >= b->settings.pending_timeout_ms) {
+        handle_t h = b->pendings->block;
+        pending_drop(b, block_at(b, h));
+        block_refresh(b, h);
+        visited++;
+    }
+    return visited;
+}
+
+/* ---- more replicas ---- */
+
+enum { NODES_NAMED_MAX = REPLICAS_MAX + 64 };
+
+/* The node to copy from: a random one of those with room; 0: none. */
+static uint32_t choose_source(const struct blocks *b, struct block *blk, struct rng *rng)
+{
+    uint32_t limit =
+        blk->queue == Q_HIGHEST ? b->settings.max_streams_hard : b->settings.max_streams;
+    uint32_t chosen = 0, seen = 0;
+    const struct replica *r = replicas_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        if (!replica_is_live(&r[i]) || !storage_usable(b, replica_storage(&r[i])))
+            continue;
+        uint32_t node = replica_node(b, &r[i]);
+        if (nodes_at(b->nodes, node)->copy_count < limit && rng_below(rng, ++seen) == 0)
+            chosen = node; /* keeps (2) */
+    }
+    return chosen;
+}
+
+struct node_lists {
+    uint32_t have[NODES_NAMED_MAX], avoid[NODES_NAMED_MAX];
+    size_t have_count, avoid_count;
+};
+
+/* Nodes that hold a good replica or will, and those that must not get one though they don't. */
+static void list_nodes(const struct blocks *b, struct block *blk, struct node_lists *l)
+{
+    l->have_count = l->avoid_count = 0;
+    const struct replica *r = replicas_of(b, blk);
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        uint32_t node = replica_node(b, &r[i]);
+        if (replica_is_live(&r[i]) && storage_usable(b, replica_storage(&r[i])))
+            l->have[l->have_count++] = node;
+        else
+            l->avoid[l->avoid_count++] = node;
+    }
+    const struct side *side = side_of(b, blk);
+    const struct pending *p = side == NULL ? NULL : side->pending;
+    for (uint32_t i = 0; p != NULL && i < p->target_count && l->have_count < NODES_NAMED_MAX; i++)
+        l->have[l->have_count++] = nodes_storage(b->nodes, p->targets[i])->node;
+}
+
+static bool adds_rack(const struct blocks *b, const struct node_lists *l, uint32_t storage)
+{
+    const struct nodes *nodes = b->nodes;
+    uint32_t rack = nodes_at(nodes, nodes_storage(nodes, storage)->node)->rack_id;
+    for (size_t i = 0; i < l->have_count; i++)
+        if (nodes_at(nodes, l->have[i])->rack_id == rack)
+            return false;
+    return true;
+}
+
+static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t source,
+                               uint32_t wanted, int64_t mono_ms, struct rng *rng, uint32_t *ret)
+{
+    struct node_lists l;
+    list_nodes(b, blk, &l);
+    struct place_request req = {
+        .wanted = wanted,
+        .writer_node = source,
+        .chosen = l.have,
+        .chosen_count = l.have_count,
+        .excluded = l.avoid,
+        .excluded_count = l.avoid_count,
+        .block_size = blk->length,
+        .block_id = blk->id,
+    };
+    uint32_t count = (uint32_t)blocks_place(b, &req, mono_ms, rng, ret);
+    if (blk->queue == Q_BADLY && count > 0 && !adds_rack(b, &l, ret[0]))
+        return 0; /* one more on the same rack helps nobody */
+    return count;
+}
+
+/* On a cluster with no other node a corrupt replica blocks the place of its own replacement. Half
+ * of the wanted number are good, so it may go. */
+static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_counts *n)
+{
+    struct block *blk = block_at(b, h);
+    if (n->corrupt == 0 || n->stale > 0 || n->live * 2 < blk->replication ||
+        n->live < b->settings.replication_min)
+        return;
+    const struct replica *r = replicas_of(b, blk);
+    while ((r->tag & REPLICA_CORRUPT) == 0)
+        r++;
+    uint32_t storage = replica_storage(r);
+    struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
+    if (nodes_order_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, order))
+        replica_remove(b, h, storage);
+}
+
+static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struct rng *rng)
+{
+    struct block *blk = block_at(b, h);
+    struct replica_counts n;
+    count_replicas(b, blk, &n);
+    uint32_t source = choose_source(b, blk, rng);
+    uint32_t have = n.live + n.pending;
+    uint32_t wanted = blk->queue == Q_BADLY ? 1 : blk->replication - have;
+    if (source == 0 || (blk->queue != Q_BADLY && have >= blk->replication))
+        return;
+    uint32_t targets[NODES_NAMED_MAX];
+    uint32_t count = choose_targets(b, blk, source, wanted, mono_ms, rng, targets);
+    struct node_block order = {blk->id, blk->generation_stamp, blk->length};
+    if (count == 0) {
+        give_up_corrupt(b, h, &n);
+    } else if (pending_add(b, h, source, targets, count, mono_ms)) {
+        for (uint32_t i = 0; i < count; i++)
+            nodes_schedule(b->nodes, targets[i]);
+        if (!nodes_order_copy(b->nodes, source, order, targets, count))
+            pending_drop(b, blk);
+    }
+    block_refresh(b, h);
+}
+
+/* One pass in order of priority, each queue from where it stopped. */
+size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
+{
+    size_t work = (size_t)nodes_live_count(b->nodes) * b->settings.work_multiplier, visited = 0;
+    if (work > budget)
+        work = budget;
+    for (int id = Q_HIGHEST; id <= Q_BADLY; id++) {
+        struct queue *q = &b->queues[id];
+        for (uint32_t left = q->count; left > 0 && visited < work; left--, visited++) {
+            if (q->cursor >= q->count)
+                q->cursor = 0;
+            if (q->count == 0)
+                break;
+            handle_t h = q->at[q->cursor];
+            schedule_copies(b, h, mono_ms, rng);
+            if (q->cursor < q->count && q->at[q->cursor] == h)
+                q->cursor++; /* still there: others first */
+        }
+    }
+    return visited;
+}
+
+/* ---- fewer replicas ---- */
+
+static uint32_t rack_of(const struct blocks *b, const struct replica *r)
+{
+    return nodes_at(b->nodes, replica_node(b, r))->rack_id;
+}
+
+static bool removable(const struct blocks *b, const struct replica *r)
+{
+    return replica_is_live(r) && storage_usable(b, replica_storage(r));
+}
+
+static uint32_t on_rack(const struct blocks *b, struct block *blk, uint32_t rack)
+{
+    const struct replica *r = replicas_of(b, blk);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < blk->replica_count; i++)
+        count += removable(b, &r[i]) && rack_of(b, &r[i]) == rack;
+    return count;
+}
+
+/* Goes before the other: a silent node first, then the fuller volume. */
+static bool goes_first(const struct blocks *b, const struct replica *r, const struct replica *other,
+                       int64_t mono_ms)
+{
+    const struct node_storage *s = nodes_storage(b->nodes, replica_storage(r));
+    const struct node_storage *o = nodes_storage(b->nodes, replica_storage(other));
+    const struct node *sn = nodes_at(b->nodes, s->node), *on = nodes_at(b->nodes, o->node);
+    int64_t late = 4 * nodes_settings_get(b->nodes)->heartbeat_interval_ms;
+    bool s_late = mono_ms - sn->heard_ms > late, o_late = mono_ms - on->heard_ms > late;
+    if (s_late || o_late)
+        return s_late && (!o_late || sn->heard_ms < on->heard_ms);
+    return s->remaining < o->remaining;
+}
+
+/* Prefers racks with several replicas, so that the number of racks stays. */
+static struct replica *choose_surplus(const struct blocks *b, struct block *blk, uint32_t hint_node,
+                                      int64_t mono_ms)
+{
+    struct replica *r = replicas_of(b, blk), *chosen = NULL;
+    bool chosen_shares = false;
+    for (uint32_t i = 0; i < blk->replica_count; i++) {
+        if (!removable(b, &r[i]))
+            continue;
+        bool shares = on_rack(b, blk, rack_of(b, &r[i])) > 1;
+        if (shares && hint_node != 0 && replica_node(b, &r[i]) == hint_node)
+            return &r[i];
+        bool better = chosen == NULL || (shares && !chosen_shares) ||
+                      (shares == chosen_shares && goes_first(b, &r[i], chosen, mono_ms));
+        if (better) {
+            chosen = &r[i];
+            chosen_shares = shares;
+        }
+    }
+    return chosen;
+}
+
+/* The corrupt ones that corrupt_removable allows. */
+static void remove_corrupt(struct blocks *b, handle_t h)
+{
+    struct block *blk = block_at(b, h);
+    struct replica_counts n;
+    for (uint32_t i = 0; i < blk->replica_count;) {
+        const struct replica *r = &replicas_of(b, blk)[i];
+        uint32_t storage = replica_storage(r);
+        count_replicas(b, blk, &n);
+        const struct corrupt_note *note = note_find(b, blk, storage);
+        bool go = note != NULL && n.live >= b->settings.replication_min &&
+                  (n.live >= blk->replication || n.live + n.corrupt > blk->replication ||
+                   note->generation_stamp < blk->generation_stamp);
+        struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
+        if (go && nodes_order_invalidate(b->nodes, replica_node(b, r), order))
+            replica_remove(b, h, storage); /* another one takes place i */
+        else
+            i++;
+    }
+}
+
+static uint32_t count_removable(const struct blocks *b, struct block *blk)
+{
+    const struct replica *r = replicas_of(b, blk);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < blk->replica_count; i++)
+        count += removable(b, &r[i]);
+    return count;
+}
+
+/* Keeps (1). */
+void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t mono_ms)
+{
+    struct block *blk = block_at(b, h);
+    struct replica_counts n;
+    count_replicas(b, blk, &n);
+    if (n.stale > 0)
+        return;
+    remove_corrupt(b, h);
+    for (uint32_t good = count_removable(b, blk); good > blk->replication; good--) {
+        struct replica *r = choose_surplus(b, blk, hint_node, mono_ms);
+        struct node_block order = {blk->id, blk->generation_stamp, blk->length};
+        if (!nodes_order_invalidate(b->nodes, replica_node(b, r), order))
+            break;
+        replica_set_excess(b, r, true);
+        hint_node = 0;
+    }
+    block_refresh(b, h);
+}
+
+size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget)
+{
+    struct queue *q = &b->queues[Q_EXTRA];
+    size_t visited = 0;
+    for (uint32_t left = q->count; left > 0 && visited < budget && q->count > 0;
+         left--, visited++) {
+        if (q->cursor >= q->count)
+            q->cursor = 0;
+        handle_t h = q->at[q->cursor];
+        surplus_process(b, h, 0, mono_ms);
+        if (q->cursor < q->count && q->at[q->cursor] == h)
+            q->cursor++;
+    }
+    return visited;
+}
