@@ -1,0 +1,155 @@
+/* usage.c - df, du, count: space and numbers.
+ * Thread: the command's. */
+#include "cli/fs/internal.h"
+
+struct usage {
+    struct table table;
+    bool human, summary;
+    bool quota, quota_only; /* count */
+};
+
+static int df_path(struct walk *w, struct item *item, struct err *err)
+{
+    struct usage *u = w->data;
+    struct dfs_usage space;
+    char size[TEXT_SIZE], used[TEXT_SIZE], left[TEXT_SIZE], percent[TEXT_SIZE];
+    TRY(store_statfs(item->store, &space, err));
+    const char *cells[] = {
+        store_url(item->store),
+        text_size((int64_t)space.capacity, u->human, size),
+        text_size((int64_t)space.used, u->human, used),
+        text_size((int64_t)space.remaining, u->human, left),
+        text_percent((double)space.used, (double)space.capacity, 0, percent),
+    };
+    table_add(&u->table, cells);
+    return 0;
+}
+
+/* Prints unless there is nothing below the heading. */
+static void finish(struct walk *w, bool heading)
+{
+    struct usage *u = w->data;
+    if (u->table.count > (heading ? 1 : 0))
+        table_print(&u->table, w->sh->out);
+    table_fini(&u->table);
+}
+
+/* Without an operand: that one. */
+static void default_operand(struct args *args, char **only)
+{
+    if (args->count == 0)
+        *args = (struct args){.at = only, .count = 1};
+}
+
+int cmd_df(struct shell *sh, struct args *args, struct err *err)
+{
+    static const char *const heading[] = {"Filesystem", "Size", "Used", "Available", "Use%"};
+    static char root[] = "/";
+    char *only[] = {root};
+    struct options o;
+    TRY(options_parse(sh, args, &o, err));
+    default_operand(args, only);
+    struct usage u = {.human = option_on(&o, "h")};
+    table_init(&u.table, ARRAY_SIZE(heading), 0x1e);
+    table_add(&u.table, heading);
+    struct walk w = {.sh = sh, .data = &u, .path = df_path};
+    int rc = walk_args(&w, args, err);
+    finish(&w, true);
+    return rc;
+}
+
+static int du_path(struct walk *w, struct item *item, struct err *err)
+{
+    struct usage *u = w->data;
+    struct dfs_summary sum;
+    char length[TEXT_SIZE], space[TEXT_SIZE];
+    TRY(store_summary(item->store, item->path, &sum, err));
+    const char *cells[] = {text_size((int64_t)sum.length, u->human, length),
+                           text_size((int64_t)sum.space_consumed, u->human, space), item->text};
+    table_add(&u->table, cells);
+    return 0;
+}
+
+static int du_argument(struct walk *w, struct item *item, struct err *err)
+{
+    const struct usage *u = w->data;
+    w->depth = 0;
+    if (!u->summary && item_is_dir(item))
+        return walk_children(w, item, err);
+    return walk_argument(w, item, err);
+}
+
+int cmd_du(struct shell *sh, struct args *args, struct err *err)
+{
+    static const char *const heading[] = {"SIZE", "DISK_SPACE_CONSUMED_WITH_ALL_REPLICAS",
+                                          "FULL_PATH_NAME"};
+    static char here[] = ".";
+    char *only[] = {here};
+    struct options o;
+    TRY(options_parse(sh, args, &o, err));
+    default_operand(args, only);
+    bool headed = option_on(&o, "v");
+    struct usage u = {.human = option_on(&o, "h"),
+                      .summary = option_on(&o, "s") || strcmp(sh->command->name, "dus") == 0};
+    table_init(&u.table, ARRAY_SIZE(heading), 0);
+    if (headed)
+        table_add(&u.table, heading);
+    struct walk w = {.sh = sh, .data = &u, .path = du_path, .argument = du_argument};
+    int rc = walk_args(&w, args, err);
+    finish(&w, headed);
+    return rc;
+}
+
+/* "none" and "inf", or the quota and what is left of it. */
+static void quota_cells(int64_t quota, int64_t used, bool human, char cells[2][TEXT_SIZE])
+{
+    if (quota < 0) {
+        (void)snprintf(cells[0], TEXT_SIZE, "none");
+        (void)snprintf(cells[1], TEXT_SIZE, "inf");
+        return;
+    }
+    (void)text_size(quota, human, cells[0]);
+    (void)text_size(quota - used, human, cells[1]);
+}
+
+static int count_path(struct walk *w, struct item *item, struct err *err)
+{
+    const struct usage *u = w->data;
+    struct dfs_summary sum;
+    FILE *out = w->sh->out;
+    char names[2][TEXT_SIZE], space[2][TEXT_SIZE];
+    char folders[TEXT_SIZE], files[TEXT_SIZE], length[TEXT_SIZE];
+    TRY(store_summary(item->store, item->path, &sum, err));
+    if (u->quota || u->quota_only) {
+        int64_t quota = sum.quota > 0 ? sum.quota : -1;
+        quota_cells(quota, (int64_t)(sum.files + sum.directories), u->human, names);
+        quota_cells(sum.space_quota, (int64_t)sum.space_consumed, u->human, space);
+        fprintf(out, "%12s %15s %15s %15s ", names[0], names[1], space[0], space[1]);
+    }
+    if (!u->quota_only)
+        fprintf(out, "%12s %12s %18s ", text_size((int64_t)sum.directories, u->human, folders),
+                text_size((int64_t)sum.files, u->human, files),
+                text_size((int64_t)sum.length, u->human, length));
+    fprintf(out, "%s\n", item->text);
+    return 0;
+}
+
+int cmd_count(struct shell *sh, struct args *args, struct err *err)
+{
+    struct options o;
+    TRY(options_parse(sh, args, &o, err));
+    struct usage u = {
+        .human = option_on(&o, "h"), .quota = option_on(&o, "q"), .quota_only = option_on(&o, "u")};
+    if ((u.quota || u.quota_only) && option_on(&o, "x"))
+        fputs("q or u option is given, the -x option is ignored.\n", sh->out);
+    if (option_on(&o, "v")) {
+        if (u.quota || u.quota_only)
+            fprintf(sh->out, "%12s %15s %15s %15s ", "QUOTA", "REM_QUOTA", "SPACE_QUOTA",
+                    "REM_SPACE_QUOTA");
+        if (!u.quota_only)
+            fprintf(sh->out, "%12s %12s %18s ", "DIR_COUNT", "FILE_COUNT", "CONTENT_SIZE");
+        fputs("PATHNAME\n", sh->out);
+    }
+    struct walk w = {.sh = sh, .data = &u, .path = count_path};
+    return walk_args(&w, args, err);
+}

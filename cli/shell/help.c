@@ -1,0 +1,172 @@
+/* help.c - usage, help and man page, all from the table of commands.
+ * Thread: the command's. */
+#include <ctype.h>
+#include <string.h>
+
+#include "cli/shell/shell.h"
+
+static const char prefix[] = "Usage: hadoop fs [generic options]";
+enum { HELP_WIDTH = 80 };
+
+static void generic_options(FILE *out)
+{
+    fputs("\n"
+          "Generic options supported are:\n"
+          "-conf <configuration file>        read one more configuration file\n"
+          "--conf <directory>                read core-site.xml and hdfs-site.xml there instead of "
+          "HADOOP_CONF_DIR\n"
+          "-D <property=value>               set one property\n"
+          "-fs <file:///|hdfs://namenode:port> file system of paths that name none\n"
+          "\n"
+          "The general command line syntax is:\n"
+          "command [genericOptions] [commandOptions]\n\n",
+          out);
+}
+
+static void signature(const struct command *c, FILE *out)
+{
+    fprintf(out, "-%s%s%s", c->name, c->usage[0] == '\0' ? "" : " ", c->usage);
+}
+
+static void usage_lines(const struct shell *sh, FILE *out)
+{
+    fprintf(out, "%s\n", prefix);
+    for (size_t i = 0; i < sh->table_size; i++) {
+        if (sh->table[i].replacement[0] != '\0')
+            continue;
+        fputs("\t[", out);
+        signature(&sh->table[i], out);
+        fputs("]\n", out);
+    }
+}
+
+void help_usage(const struct shell *sh, FILE *out)
+{
+    usage_lines(sh, out);
+    generic_options(out);
+}
+
+void help_usage_of(const struct shell *sh, const struct command *c, FILE *out)
+{
+    (void)sh;
+    fprintf(out, "%s ", prefix);
+    signature(c, out);
+    fputc('\n', out);
+}
+
+/* One line of help, wrapped; what follows a wrap is indented like the line's text behind an option.
+ */
+static void wrapped(const char *line, size_t size, FILE *out)
+{
+    size_t indent = 2 + strspn(line, " ");
+    const char *gap = size > 0 && *line == '-' ? strstr(line, "  ") : NULL;
+    if (gap != NULL && gap < line + size)
+        indent = 2 + (size_t)(gap - line) + strspn(gap, " ");
+    fputs("  ", out);
+    size_t room = HELP_WIDTH - 2;
+    while (size > room) {
+        size_t cut = room;
+        while (cut > 0 && line[cut] != ' ')
+            cut--;
+        if (cut == 0)
+            break;
+        fprintf(out, "%.*s\n%*s", (int)cut, line, (int)indent, "");
+        line += cut + 1;
+        size -= cut + 1;
+        room = HELP_WIDTH - indent;
+    }
+    fprintf(out, "%.*s\n", (int)size, line);
+}
+
+void help_of(const struct command *c, FILE *out)
+{
+    signature(c, out);
+    fputs(" :\n", out);
+    if (c->replacement[0] != '\0') {
+        fprintf(out, "  (DEPRECATED) Same as '%s'\n", c->replacement);
+        return;
+    }
+    for (const char *p = c->help; *p != '\0';) {
+        size_t n = strcspn(p, "\n");
+        wrapped(p, n, out);
+        p += n + (p[n] == '\n');
+    }
+}
+
+void help_all(const struct shell *sh, FILE *out)
+{
+    usage_lines(sh, out);
+    for (size_t i = 0; i < sh->table_size; i++) {
+        if (sh->table[i].replacement[0] != '\0')
+            continue;
+        fputc('\n', out);
+        help_of(&sh->table[i], out);
+    }
+    generic_options(out);
+}
+
+static int each(struct shell *sh, struct args *args, struct err *err,
+                void (*print)(const struct shell *, const struct command *, FILE *))
+{
+    for (size_t i = 0; i < args->count; i++) {
+        const struct command *c = shell_find(sh, args->at[i]);
+        if (c == NULL)
+            return fail(err, ERR_ILLEGAL_ARGUMENT, "`%s': Unknown command", args->at[i]);
+        print(sh, c, sh->out);
+    }
+    return 0;
+}
+
+static void print_help(const struct shell *sh, const struct command *c, FILE *out)
+{
+    (void)sh;
+    help_of(c, out);
+}
+
+int cmd_help(struct shell *sh, struct args *args, struct err *err)
+{
+    if (args->count == 0)
+        help_all(sh, sh->out);
+    return each(sh, args, err, print_help);
+}
+
+int cmd_usage(struct shell *sh, struct args *args, struct err *err)
+{
+    if (args->count == 0)
+        help_usage(sh, sh->out);
+    return each(sh, args, err, help_usage_of);
+}
+
+/* Text for roff: dashes and dots must not mean anything. */
+static void roff(const char *text, size_t size, FILE *out)
+{
+    if (size > 0 && (text[0] == '.' || text[0] == '\''))
+        fputs("\\&", out);
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '-' || text[i] == '\\')
+            fputs(text[i] == '-' ? "\\-" : "\\e", out);
+        else
+            fputc(text[i], out);
+    }
+    fputc('\n', out);
+}
+
+void help_man(const struct shell *sh, FILE *out)
+{
+    for (size_t i = 0; i < sh->table_size; i++) {
+        const struct command *c = &sh->table[i];
+        if (c->replacement[0] != '\0')
+            continue;
+        fprintf(out, ".TP\n.B \\-%s\n.I ", c->name);
+        roff(c->usage, strlen(c->usage), out);
+        fputs(".br\n", out);
+        for (const char *p = c->help; *p != '\0';) {
+            size_t n = strcspn(p, "\n");
+            bool option = *p == '-';
+            if (option)
+                fputs(".br\n", out);
+            roff(p, n, out);
+            p += n + (p[n] == '\n');
+        }
+    }
+}
