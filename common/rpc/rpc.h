@@ -1,12 +1,13 @@
 /* rpc.h - Hadoop RPC version 9, server and client. Door of common/rpc.
  *
- * Server: K libuv loops do the bytes (framing, SASL NEGOTIATE, decoding into an arena per call, encoding of replies).
- * A decoded call is handed to the protocol's `dispatch` on the loop's thread; whoever holds it answers exactly once,
- * from any thread, at any time, with rpc_reply or rpc_reply_error. A connection that went away in between is
- * the server's business: the reply is dropped.
+ * Server: K libuv loops do the bytes (framing, SASL NEGOTIATE, decoding into an arena per call,
+ * encoding of replies). A decoded call is handed to the protocol's `dispatch` on the loop's thread;
+ * whoever holds it answers exactly once, from any thread, at any time, with rpc_reply or
+ * rpc_reply_error. A connection that went away in between is the server's business: the reply is
+ * dropped.
  *
- * Client: one loop thread per struct rpc_client keeps connections (by address, user, protocol); rpc_call blocks the
- * caller's thread; many calls are in flight on one connection. */
+ * Client: one loop thread per struct rpc_client keeps connections (by address, user, protocol);
+ * rpc_call blocks the caller's thread; many calls are in flight on one connection. */
 #pragma once
 #include <protobuf-c/protobuf-c.h>
 
@@ -22,13 +23,14 @@ struct rpc_method {
 };
 
 struct rpc_call {
-    struct arena arena; /* request, response and all that the handler needs; lives till the reply is queued */
+    struct arena arena; /* request, response and all that the handler needs; lives till the reply is
+                           queued */
     const struct rpc_protocol *protocol;
     const struct rpc_method *method;
     ProtobufCMessage *request;
-    const char *user;           /* effective user of the connection */
-    const char *real_user;      /* who authenticated, when a proxy acts for `user`; else NULL */
-    char peer_host[64];         /* numeric address of the other end */
+    const char *user;      /* effective user of the connection */
+    const char *real_user; /* who authenticated, when a proxy acts for `user`; else NULL */
+    char peer_host[64];    /* numeric address of the other end */
     uint16_t peer_port;
     uint8_t client_id[RPC_CLIENT_ID_SIZE];
     size_t client_id_size; /* 0 or 16 */
@@ -56,10 +58,13 @@ struct rpc_server_options {
     size_t protocol_count;
     size_t max_frame;             /* ipc.maximum.data.length; 0: 128 MiB */
     unsigned max_connections;     /* 0: 10000; beyond: accepted and closed, counted */
-    unsigned max_calls_in_flight; /* per connection, 0: 256; beyond: reading pauses until replies leave */
-    int64_t idle_ms;              /* 0: 20000; connections without calls for so long are closed when many are open */
-    int64_t handshake_ms;         /* 0: 10000; until the connection context has come */
-    /* Asked once a connection when its context has come, for a proxy user (real != NULL); NULL: proxies are refused. */
+    unsigned max_calls_in_flight; /* per connection, 0: 256; beyond: reading pauses until replies
+                                     leave */
+    int64_t
+        idle_ms; /* 0: 20000; connections without calls for so long are closed when many are open */
+    int64_t handshake_ms; /* 0: 10000; until the connection context has come */
+    /* Asked once a connection when its context has come, for a proxy user (real != NULL); NULL:
+     * proxies are refused. */
     int (*authorize_proxy)(void *ctx, const char *real, const char *user, const char *host,
                            struct err *err);
     void *authorize_ctx;
@@ -69,8 +74,9 @@ struct rpc_server;
 must_use int rpc_server_start(const struct rpc_server_options *o, struct rpc_server **ret,
                               struct err *err);
 uint16_t rpc_server_port(const struct rpc_server *s);
-/* Stops accepting and reading, lets queued replies leave for at most drain_ms, closes, joins the threads. Calls that are
- * still held must be answered before rpc_server_free (their replies are dropped). */
+/* Stops accepting and reading, lets queued replies leave for at most drain_ms, closes, joins the
+ * threads. Calls that are still held must be answered before rpc_server_free (their replies are
+ * dropped). */
 void rpc_server_stop(struct rpc_server *s, int64_t drain_ms);
 void rpc_server_free(struct rpc_server *s);
 
@@ -79,17 +85,19 @@ void rpc_server_free(struct rpc_server *s);
 void rpc_reply(struct rpc_call *take_call, const ProtobufCMessage *response);
 /* Takes the call; class and text come from err. */
 void rpc_reply_error(struct rpc_call *take_call, const struct err *err);
-/* Encodes now, sends later: for replies that wait for the journal. rpc_reply_send takes the call. */
+/* Encodes now, sends later: for replies that wait for the journal. rpc_reply_send takes the call.
+ */
 must_use int rpc_reply_encode(struct rpc_call *call, const ProtobufCMessage *response);
 void rpc_reply_send(struct rpc_call *take_call);
 
 struct rpc_client_options {
-    const char *user;      /* effective user; NULL: the process's (HADOOP_USER_NAME, else by uid) */
-    int connect_timeout_ms; /* 0: 20000 */
-    int call_timeout_ms;    /* 0: 120000 */
-    int ping_interval_ms;   /* 0: 60000 */
-    int idle_ms;            /* 0: 10000 */
-    unsigned connect_retries; /* on refused and timed out connects, 1 s apart; Hadoop's 10 is the caller's choice */
+    const char *user; /* effective user; NULL: the process's (HADOOP_USER_NAME, else by uid) */
+    int connect_timeout_ms;   /* 0: 20000 */
+    int call_timeout_ms;      /* 0: 120000 */
+    int ping_interval_ms;     /* 0: 60000 */
+    int idle_ms;              /* 0: 10000 */
+    unsigned connect_retries; /* on refused and timed out connects, 1 s apart; Hadoop's 10 is the
+                                 caller's choice */
     size_t max_response;      /* 0: 128 MiB */
 };
 
@@ -105,8 +113,9 @@ struct rpc_target {
     uint64_t version;
 };
 
-/* One call. Thread-safe. *ret_response lives in `arena`. A retry of the same logical call passes the same call_id
- * (from rpc_new_call_id) and a greater retry_count, so that the server's retry cache knows it. */
+/* One call. Thread-safe. *ret_response lives in `arena`. A retry of the same logical call passes
+ * the same call_id (from rpc_new_call_id) and a greater retry_count, so that the server's retry
+ * cache knows it. */
 int32_t rpc_new_call_id(struct rpc_client *c);
 must_use int rpc_call_full(struct rpc_client *c, const struct rpc_target *target,
                            const struct rpc_method *method, const ProtobufCMessage *request,
@@ -116,14 +125,14 @@ must_use int rpc_call(struct rpc_client *c, const struct rpc_target *target,
                       const struct rpc_method *method, const ProtobufCMessage *request,
                       struct arena *arena, ProtobufCMessage **ret_response, struct err *err);
 
-/* Checks that every string field of an encoded message (nested ones too) is valid UTF-8 without NUL, since protobuf-c
- * would cut it there. 0 or ERR_PROTOCOL naming the field. */
+/* Checks that every string field of an encoded message (nested ones too) is valid UTF-8 without
+ * NUL, since protobuf-c would cut it there. 0 or ERR_PROTOCOL naming the field. */
 must_use int rpc_check_strings(const ProtobufCMessageDescriptor *descriptor, struct slice message,
                                struct err *err);
 
 /* methods.def of proto/ as tables: the methods of each protocol, for servers and clients alike. */
-extern const struct rpc_method rpc_client_methods[];      /* ClientProtocol */
-extern const struct rpc_method rpc_datanode_methods[];    /* DatanodeProtocol */
+extern const struct rpc_method rpc_client_methods[];       /* ClientProtocol */
+extern const struct rpc_method rpc_datanode_methods[];     /* DatanodeProtocol */
 extern const struct rpc_method rpc_datanode_ipc_methods[]; /* ClientDatanodeProtocol */
 extern const struct rpc_method rpc_inter_datanode_methods[];
 extern const struct rpc_method rpc_ha_methods[]; /* HAServiceProtocol */

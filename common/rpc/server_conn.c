@@ -194,6 +194,8 @@ static void undecodable(struct rpc_server_conn *c, struct rpc_event *ev, int32_t
 static void step_sasl(struct rpc_server_conn *c, struct slice rest, struct rpc_event *ev)
 {
     static const uint8_t success[] = {2 << 3, RPC__RPC_SASL__SASL_STATE__SUCCESS};
+    static const char *const states[] = {"SUCCESS",   "NEGOTIATE", "INITIATE",
+                                         "CHALLENGE", "RESPONSE",  "WRAP"};
     static const char denied[] = "org.apache.hadoop.security.AccessControlException";
     struct reader r = reader_of(rest.data, rest.size);
     struct rpc_sasl sasl;
@@ -212,7 +214,7 @@ static void step_sasl(struct rpc_server_conn *c, struct slice rest, struct rpc_e
         c->sasl = false;
     } else if (sasl.state != RPC__RPC_SASL__SASL_STATE__INITIATE) {
         fatal(c, ev, RPC_ID_SASL, FATAL_UNAUTHORIZED, "javax.security.sasl.SaslException",
-              "Client sent unsupported state %d", sasl.state);
+              "Client sent unsupported state %s", states[sasl.state]);
     } else if (sasl.auth_count != 1 || !slice_equal(sasl.method, slice_of("SIMPLE"))) {
         fatal(c, ev, RPC_ID_SASL, FATAL_UNAUTHORIZED, denied,
               "Only SIMPLE authentication is enabled. Available:[SIMPLE]");
@@ -259,10 +261,12 @@ static void step_call(struct rpc_server_conn *c, struct reader *r, struct rpc_ev
         return;
     }
     struct slice method = pb_delimited(r);
+    const char *what = "RequestHeaderProto";
     const char *problem = r->bad ? "it is cut off" : rpc_method_header_decode(method, &ev->method);
     if (problem == NULL) {
+        what = "the argument";
         ev->body = pb_delimited(r); /* bytes behind it are allowed, as in Hadoop */
-        problem = r->bad ? "the argument is cut off" : NULL;
+        problem = r->bad ? "it is cut off" : NULL;
     }
     ev->kind = RPC_EVENT_CALL;
     if (problem == NULL)
@@ -276,7 +280,7 @@ static void step_call(struct rpc_server_conn *c, struct reader *r, struct rpc_ev
                         .exception_class = err_code_class(ERR_RPC_SERVER)};
     if (ev->header.client_id.size == RPC_CLIENT_ID_SIZE)
         v.client_id = ev->header.client_id;
-    answer_error(ev, v, "Error decoding RequestHeaderProto: %s", problem);
+    answer_error(ev, v, "Error decoding %s: %s", what, problem);
 }
 
 static void step_frame(struct rpc_server_conn *c, struct slice frame, struct rpc_event *ev)
