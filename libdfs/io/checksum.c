@@ -7,7 +7,7 @@
 
 #include "libdfs/io/internal.h"
 
-enum { MD5_SIZE = 16, MAGIC_ZEROS = 32 };
+enum { MD5_SIZE = 16, JAVA_BUFFER = 32 };
 
 struct sum {
     EVP_MD_CTX *md5;
@@ -80,12 +80,27 @@ static int add_block(struct io_env *env, const Hdfs__LocatedBlock *block, struct
     return rc;
 }
 
+/* Hadoop has always digested its whole buffer, which starts at 32 bytes and doubles: what is behind
+ * the MD5s is zeros, and belongs to the checksum. */
+static int add_padding(struct sum *s, struct err *err)
+{
+    static const uint8_t zeros[JAVA_BUFFER] = {0};
+    uint64_t used = s->block_count * MD5_SIZE, size = JAVA_BUFFER;
+    while (size < used)
+        size *= 2;
+    for (uint64_t left = size - used; left > 0;) {
+        size_t n = left < sizeof(zeros) ? (size_t)left : sizeof(zeros);
+        if (EVP_DigestUpdate(s->md5, zeros, n) != 1)
+            return fail(err, ERR_IO, "MD5 is not available");
+        left -= n;
+    }
+    return 0;
+}
+
 static int finish(struct sum *s, struct file_checksum *ret, struct err *err)
 {
-    uint8_t zeros[MAGIC_ZEROS] = {0};
     uint8_t digest[EVP_MAX_MD_SIZE];
-    if (s->block_count == 0) /* what Hadoop has always answered for files without blocks */
-        (void)EVP_DigestUpdate(s->md5, zeros, sizeof(zeros));
+    TRY(add_padding(s, err));
     if (EVP_DigestFinal_ex(s->md5, digest, NULL) != 1)
         return fail(err, ERR_IO, "MD5 is not available");
     uint64_t crc_per_block = s->block_count > 1 ? s->crc_per_block : 0;
