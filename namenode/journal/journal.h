@@ -11,6 +11,7 @@
 #include "namenode/journal/ops.def"
 #include "namenode/namespace/namespace.h"
 #include "namenode/nn.h"
+#include "namenode/state/state.h"
 
 enum {
     EDIT_LAYOUT_VERSION = -67, /* written; -63..-67 are read */
@@ -85,7 +86,7 @@ struct edit_pool { /* flags: 1 owner, 2 group, 4 mode, 8 limit, 16 max expiry, 3
     struct slice name;
     uint32_t flags;
     struct slice owner, group;
-    struct edit_permission mode; /* names empty */
+    uint16_t mode;
     uint64_t limit, max_expiry;
     uint16_t replication;
 };
@@ -147,7 +148,7 @@ struct edit {
     };
 };
 
-const char *edit_op_name(int code); /* "OP_MKDIR"; NULL: unknown */
+const char *edit_op_name(int code); /* "mkdir"; NULL: unknown */
 
 /* ---- bytes ---- */
 /* Appends the whole record (opcode .. CRC) with e->txid to out; on error out is as before. */
@@ -235,17 +236,3 @@ int edit_for_update_blocks(const struct nn *nn, const char *path, handle_t file,
 int edit_for_close(const struct nn *nn, const char *path, handle_t file,
                    const struct edit_block *last, uint64_t mtime_ms, struct arena *arena,
                    struct edit *ret);
-
-/* ---- the whole state ---- */
-/* The state of a fresh format: last_txid 0, root owned by owner:group. */
-int nn_new(const struct nn_identity *identity, const char *owner, const char *group,
-           struct nn **ret, struct err *err);
-void nn_free(struct nn *nn);
-/* Frees up to `budget` inodes of deleted trees and removes their blocks. True: more is waiting. */
-bool nn_collect(struct nn *nn, uint32_t budget);
-/* A fingerprint of everything that image and journal keep, independent of handles and of the order
- * of events: two states with the same digest answer the same. Lengths of blocks still being written
- * don't count, as they aren't kept. */
-uint64_t nn_digest(const struct nn *nn);
-/* Walks everything and checks it against itself. */
-int nn_verify(const struct nn *nn, struct err *err);

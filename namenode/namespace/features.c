@@ -135,33 +135,23 @@ void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
     drop_if_empty(ns, at_inode(ns, h));
 }
 
-/* A replaced attribute keeps its place, as Hadoop's list does. */
+/* A replaced attribute goes to the end, as Hadoop's list does. */
 int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
 {
-    uint32_t start = UINT32_MAX;
-    struct xattr old = {0};
+    ns_remove_xattr(ns, h, x->space, x->name);
     struct features *f = make(ns, at_inode(ns, h));
     if (f == NULL)
         return ERR_NO_MEMORY;
-    bool exists = find(ns, h, x->space, x->name, &start, &old);
-    uint32_t old_span = exists ? XATTR_HEADER + (uint32_t)old.value.size : 0;
-    uint32_t span = XATTR_HEADER + (uint32_t)x->value.size, size = f->xattrs_size - old_span + span;
-    if (!exists)
-        start = f->xattrs_size;
-    handle_t piece = heap_put(&ns->heap, NULL, size);
+    uint32_t old_size = f->xattrs_size, value_size = (uint32_t)x->value.size;
+    uint32_t size = old_size + XATTR_HEADER + value_size, head = x->name | (uint32_t)x->space << 24;
+    handle_t piece = heap_resize(&ns->heap, f->xattrs, old_size, size);
     if (piece == 0)
         return ERR_NO_MEMORY;
-    uint8_t *to = heap_at(&ns->heap, piece, size);
-    const uint8_t *from = f->xattrs_size == 0 ? to : heap_at(&ns->heap, f->xattrs, f->xattrs_size);
-    memcpy(to, from, f->xattrs_size == 0 ? 0 : start);
-    uint32_t head = x->name | (uint32_t)x->space << 24, value_size = (uint32_t)x->value.size;
-    memcpy(to + start, &head, sizeof(head));
-    memcpy(to + start + 4, &value_size, sizeof(value_size));
+    uint8_t *to = (uint8_t *)heap_at(&ns->heap, piece, size) + old_size;
+    memcpy(to, &head, sizeof(head));
+    memcpy(to + 4, &value_size, sizeof(value_size));
     if (value_size > 0)
-        memcpy(to + start + XATTR_HEADER, x->value.data, value_size);
-    if (f->xattrs_size > 0)
-        memcpy(to + start + span, from + start + old_span, f->xattrs_size - start - old_span);
-    heap_give(&ns->heap, f->xattrs, f->xattrs_size);
+        memcpy(to + XATTR_HEADER, x->value.data, value_size);
     f->xattrs = piece;
     f->xattrs_size = size;
     return 0;

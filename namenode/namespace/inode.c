@@ -135,6 +135,11 @@ handle_t ns_find_id(const struct ns *ns, uint64_t id)
     return h != 0 && ns_attached(ns, h) ? h : 0;
 }
 
+bool ns_id_taken(const struct ns *ns, uint64_t id)
+{
+    return idmap_find(&ns->by_id, id) != 0;
+}
+
 struct slice ns_name(const struct ns *ns, handle_t h)
 {
     return name_of(ns, at_inode(ns, h));

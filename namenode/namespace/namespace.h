@@ -24,6 +24,7 @@ enum {
     NS_MAX_NAME_BYTES = 65535
 };
 #define NS_NO_QUOTA      UINT64_MAX /* -1 on the wire */
+#define NS_KEEP_TIME     UINT64_MAX /* for ns_set_times */
 #define NS_ROOT_NS_QUOTA INT64_MAX  /* what format gives the root */
 
 /* Owner, group and mode of an inode, packed as Hadoop's image does: mode 16 bits, group id 24, user
@@ -127,6 +128,7 @@ handle_t ns_root(const struct ns *ns);
 uint64_t ns_last_inode_id(const struct ns *ns);
 /* 0: no such id, or its tree has been deleted. */
 handle_t ns_find_id(const struct ns *ns, uint64_t id);
+bool ns_id_taken(const struct ns *ns, uint64_t id); /* also by an inode of a deleted tree */
 bool ns_attached(const struct ns *ns, handle_t h);
 struct slice ns_name(const struct ns *ns, handle_t h); /* last component; the root's is empty */
 struct slice ns_symlink_target(const struct ns *ns, handle_t h);

@@ -1,0 +1,176 @@
+/* apply_kept.c - records of features that aren't there yet. What is mere data is kept for the image
+ * (state/state.h); what would change how files look or live is refused by name, and the start or
+ * the call ends there. */
+#include "namenode/journal/internal.h"
+
+static const char *text_of(struct arena *a, struct slice s)
+{
+    return arena_strndup(a, s.data, s.size);
+}
+
+static int put_token(struct nn *nn, const edit_token *token, uint64_t expiry)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    struct kept_token t = {.owner = text_of(&scratch, token->owner),
+                           .renewer = text_of(&scratch, token->renewer),
+                           .real_user = text_of(&scratch, token->real_user),
+                           .issue_date = token->issue_date,
+                           .max_date = token->max_date,
+                           .expiry = expiry,
+                           .sequence = token->sequence,
+                           .master_key = token->master_key};
+    int rc = t.owner == NULL || t.renewer == NULL || t.real_user == NULL
+                 ? ERR_NO_MEMORY
+                 : kept_put_token(nn->kept, &t);
+    arena_fini(&scratch);
+    if ((int32_t)token->sequence > (int32_t)nn->kept->token_sequence)
+        nn->kept->token_sequence = token->sequence;
+    return rc;
+}
+
+int apply_get_delegation_token(struct nn *nn, const struct op_get_delegation_token *op,
+                               const struct edit *e, struct err *err)
+{
+    (void)e;
+    (void)err;
+    return put_token(nn, &op->token, op->expiry);
+}
+
+int apply_renew_delegation_token(struct nn *nn, const struct op_renew_delegation_token *op,
+                                 const struct edit *e, struct err *err)
+{
+    (void)e;
+    (void)err;
+    return put_token(nn, &op->token, op->expiry);
+}
+
+int apply_cancel_delegation_token(struct nn *nn, const struct op_cancel_delegation_token *op,
+                                  const struct edit *e, struct err *err)
+{
+    (void)e;
+    (void)err;
+    kept_drop_token(nn->kept, op->token.sequence);
+    return 0;
+}
+
+int apply_update_master_key(struct nn *nn, const struct op_update_master_key *op,
+                            const struct edit *e, struct err *err)
+{
+    (void)e;
+    (void)err;
+    if ((int32_t)op->key.id > (int32_t)nn->kept->master_key_id)
+        nn->kept->master_key_id = op->key.id;
+    return kept_put_key(nn->kept, op->key.id, op->key.expiry,
+                        op->key.has_key ? &op->key.key : NULL);
+}
+
+/* ---- erasure coding policies ---- */
+
+enum { FIRST_OWN_POLICY = 64, LAST_POLICY = 127, EC_DISABLED = 1, EC_ENABLED = 2, EC_REMOVED = 3 };
+
+/* Hadoop's name of a policy: codec-data-parity-cell size in KiB. */
+static int name_policy(const edit_ec_schema *s, struct arena *arena, struct kept_ec_policy *ret)
+{
+    ret->codec = text_of(arena, s->codec);
+    ret->options = arena_array(arena, const char *, s->options.count + 1);
+    if (ret->codec == NULL || ret->options == NULL)
+        return ERR_NO_MEMORY;
+    char *upper = arena_strdup(arena, ret->codec);
+    for (char *p = upper; p != NULL && *p != '\0'; p++)
+        if (*p >= 'a' && *p <= 'z')
+            *p = (char)(*p - 'a' + 'A');
+    ret->name = arena_printf(arena, "%s-%u-%u-%uk", upper == NULL ? "" : upper, s->data_units,
+                             s->parity_units, s->cell_size / 1024);
+    for (uint32_t i = 0; i < s->options.count; i++)
+        if ((ret->options[i] = text_of(arena, s->options.at[i])) == NULL)
+            return ERR_NO_MEMORY;
+    ret->option_count = s->options.count;
+    return upper == NULL || ret->name == NULL ? ERR_NO_MEMORY : 0;
+}
+
+int apply_add_ec_policy(struct nn *nn, const struct op_add_ec_policy *op, const struct edit *e,
+                        struct err *err)
+{
+    (void)e;
+    uint8_t id = FIRST_OWN_POLICY;
+    while (id < LAST_POLICY && kept_find_policy_id(nn->kept, id) != NULL)
+        id++;
+    if (id == LAST_POLICY)
+        return fail(err, ERR_CORRUPT, "there are too many erasure coding policies");
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    struct kept_ec_policy p = {.id = id,
+                               .state = EC_DISABLED,
+                               .data_units = op->policy.data_units,
+                               .parity_units = op->policy.parity_units,
+                               .cell_size = op->policy.cell_size};
+    int rc = name_policy(&op->policy, &scratch, &p);
+    if (rc == 0 &&
+        kept_find_policy(nn->kept, p.name) == NULL) /* adding what is there changes nothing */
+        rc = kept_put_policy(nn->kept, &p);
+    arena_fini(&scratch);
+    return rc;
+}
+
+static int set_policy_state(struct nn *nn, struct slice name, uint8_t state, struct err *err)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    const char *text = text_of(&scratch, name);
+    struct kept_ec_policy *p = text == NULL ? NULL : kept_find_policy(nn->kept, text);
+    int rc = p != NULL ? 0
+                       : fail(err, ERR_CORRUPT, "there is no erasure coding policy %s",
+                              text == NULL ? "" : text);
+    if (p != NULL)
+        p->state = state;
+    arena_fini(&scratch);
+    return rc;
+}
+
+int apply_enable_ec_policy(struct nn *nn, const struct op_enable_ec_policy *op,
+                           const struct edit *e, struct err *err)
+{
+    (void)e;
+    return set_policy_state(nn, op->name, EC_ENABLED, err);
+}
+
+int apply_disable_ec_policy(struct nn *nn, const struct op_disable_ec_policy *op,
+                            const struct edit *e, struct err *err)
+{
+    (void)e;
+    return set_policy_state(nn, op->name, EC_DISABLED, err);
+}
+
+int apply_remove_ec_policy(struct nn *nn, const struct op_remove_ec_policy *op,
+                           const struct edit *e, struct err *err)
+{
+    (void)e;
+    return set_policy_state(nn, op->name, EC_REMOVED, err);
+}
+
+/* ---- refused ---- */
+
+#define REFUSED(name, what)                                                           \
+    int apply_##name(struct nn *nn, const struct op_##name *op, const struct edit *e, \
+                     struct err *err)                                                 \
+    {                                                                                 \
+        (void)nn;                                                                     \
+        (void)op;                                                                     \
+        (void)e;                                                                      \
+        return fail(err, ERR_UNSUPPORTED, what " aren't there yet");                  \
+    }
+REFUSED(create_snapshot, "snapshots")
+REFUSED(delete_snapshot, "snapshots")
+REFUSED(rename_snapshot, "snapshots")
+REFUSED(allow_snapshot, "snapshots")
+REFUSED(disallow_snapshot, "snapshots")
+REFUSED(add_cache_directive, "cache directives")
+REFUSED(modify_cache_directive, "cache directives")
+REFUSED(remove_cache_directive, "cache directives")
+REFUSED(add_cache_pool, "cache pools")
+REFUSED(modify_cache_pool, "cache pools")
+REFUSED(remove_cache_pool, "cache pools")
+REFUSED(rolling_upgrade_start, "rolling upgrades")
+REFUSED(rolling_upgrade_finalize, "rolling upgrades")
+#undef REFUSED

@@ -1,0 +1,77 @@
+/* state.h - the NameNode's whole state as one thing: birth, end, fingerprint, self-check; and what
+ * is kept of features that aren't there yet. Door of namenode/state. Thread: state (the owner
+ * thread). Core: no clock, no I/O. */
+#pragma once
+#include "common/base/base.h"
+#include "namenode/nn.h"
+
+struct nodes_settings;
+struct blocks_settings;
+/* What nn_new and image loading give the rooms of DataNodes and blocks; once, before the first
+ * state is made, by the main thread. Without it: Hadoop's defaults. */
+void nn_configure(const struct nodes_settings *nodes, const struct blocks_settings *blocks);
+/* The state of a fresh format: last_txid 0, root owned by owner:group. */
+int nn_new(const struct nn_identity *identity, const char *owner, const char *group,
+           struct nn **ret, struct err *err);
+void nn_free(struct nn *nn);
+/* Frees up to `budget` inodes of deleted trees and removes their blocks. True: more is waiting. */
+bool nn_collect(struct nn *nn, uint32_t budget);
+/* A fingerprint of everything that image and journal keep, independent of handles and of the order
+ * of events: two states with the same digest answer the same. Lengths of blocks still being written
+ * don't count, as they aren't kept. */
+uint64_t nn_digest(const struct nn *nn);
+/* Walks everything and checks it against itself. */
+int nn_verify(const struct nn *nn, struct err *err);
+
+/* ---- kept: tokens, keys, policies ----
+ * What image and journal of a Hadoop NameNode hold for features that we don't have yet. It is kept
+ * and written back, so that nothing is lost by running this NameNode for a while. Changed by
+ * journal/ and image/ only. */
+struct kept_token {
+    const char *owner, *renewer, *real_user;
+    uint64_t issue_date, max_date, expiry;
+    uint32_t sequence, master_key;
+};
+struct kept_key {
+    uint32_t id;
+    uint64_t expiry;
+    bool has_key;
+    struct slice key;
+};
+struct kept_ec_policy {
+    uint8_t id;
+    uint8_t state; /* 1 disabled, 2 enabled, 3 removed */
+    const char *name, *codec;
+    uint32_t data_units, parity_units, cell_size;
+    const char **options; /* key, value, .. */
+    uint32_t option_count;
+};
+/* The texts live in `texts`; what is replaced stays there until the end, which is fine for so
+ * little. */
+struct kept {
+    struct arena texts;
+    uint64_t legacy_genstamp, legacy_genstamp_limit;
+    uint32_t snapshot_counter;
+    uint32_t master_key_id, token_sequence;
+    uint64_t next_cache_directive;
+    struct kept_key *keys;
+    uint32_t key_count;
+    struct kept_token *tokens;
+    uint32_t token_count;
+    struct kept_ec_policy *policies;
+    uint32_t policy_count;
+    struct buf cache_pools; /* delimited records as in the image */
+    uint32_t cache_pool_count;
+};
+
+int kept_new(
+    struct kept **ret); /* as after format: the built-in erasure coding policies, disabled */
+void kept_free(struct kept *k);
+/* The rest fail for lack of memory only. Put replaces what has the same id; texts are copied. */
+int kept_put_key(struct kept *k, uint32_t id, uint64_t expiry,
+                 const struct slice *key); /* NULL: without key */
+int kept_put_token(struct kept *k, const struct kept_token *token);
+void kept_drop_token(struct kept *k, uint32_t sequence);
+int kept_put_policy(struct kept *k, const struct kept_ec_policy *policy);
+struct kept_ec_policy *kept_find_policy(const struct kept *k, const char *name); /* NULL: none */
+struct kept_ec_policy *kept_find_policy_id(const struct kept *k, uint8_t id);
