@@ -97,24 +97,10 @@ static int add_padding(struct sum *s, struct err *err)
     return 0;
 }
 
-/* Hadoop hashes its whole output buffer, of which the MD5s fill only the front: 32 bytes at first,
- * doubled when they run out, zeros behind. (Seen against 3.4.3 with 0 to 5 blocks.) */
-static int pad(struct sum *s, struct err *err)
-{
-    static const uint8_t zeros[MD5_SIZE];
-    uint64_t room = FIRST_BUFFER / MD5_SIZE;
-    while (room < s->block_count)
-        room *= 2;
-    for (uint64_t i = s->block_count; i < room; i++)
-        if (EVP_DigestUpdate(s->md5, zeros, sizeof(zeros)) != 1)
-            return fail(err, ERR_IO, "MD5 is not available");
-    return 0;
-}
-
 static int finish(struct sum *s, struct file_checksum *ret, struct err *err)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
-    TRY(pad(s, err));
+    TRY(add_padding(s, err));
     if (EVP_DigestFinal_ex(s->md5, digest, NULL) != 1)
         return fail(err, ERR_IO, "MD5 is not available");
     uint64_t crc_per_block = s->block_count > 1 ? s->crc_per_block : 0;
