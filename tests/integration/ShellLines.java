@@ -1,0 +1,62 @@
+import java.io.BufferedReader;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.FileReader;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.security.PrivilegedExceptionAction;
+import java.util.Arrays;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FsShell;
+import org.apache.hadoop.security.UserGroupInformation;
+import org.apache.hadoop.util.ToolRunner;
+
+/**
+ * Runs many command lines of Hadoop's shell in one JVM. Arguments: URL, file of lines, folder of results.
+ * A line: user, file for standard input, then the arguments, all separated by tabs. Line N leaves N.out, N.err, N.rc.
+ */
+public final class ShellLines {
+    public static void main(String[] args) throws Exception {
+        try (BufferedReader lines = new BufferedReader(new FileReader(args[1]))) {
+            String line;
+            for (int n = 1; (line = lines.readLine()) != null; n++)
+                run(args[0], line.split("\t", -1), args[2] + "/" + n);
+        }
+        System.exit(0);
+    }
+
+    private static void run(String url, String[] words, String base) throws Exception {
+        String[] command = Arrays.copyOfRange(words, 2, words.length);
+        UserGroupInformation user = words[0].isEmpty() ? UserGroupInformation.getLoginUser()
+            : UserGroupInformation.createRemoteUser(words[0]);
+        PrintStream out = System.out, err = System.err;
+        InputStream in = System.in;
+        int rc;
+        try (PrintStream newOut = new PrintStream(new FileOutputStream(base + ".out"), true);
+             PrintStream newErr = new PrintStream(new FileOutputStream(base + ".err"), true);
+             InputStream newIn = new FileInputStream(words[1].isEmpty() ? "/dev/null" : words[1])) {
+            System.setOut(newOut);
+            System.setErr(newErr);
+            System.setIn(newIn);
+            rc = user.doAs((PrivilegedExceptionAction<Integer>) () -> {
+                Configuration conf = new Configuration();
+                conf.set("fs.defaultFS", url);
+                FsShell shell = new FsShell();
+                shell.setConf(conf);
+                try {
+                    return ToolRunner.run(shell, command);
+                } finally {
+                    shell.close();
+                }
+            });
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+            System.setIn(in);
+        }
+        try (PrintWriter w = new PrintWriter(base + ".rc")) {
+            w.println(rc & 255);
+        }
+    }
+}
