@@ -253,6 +253,9 @@ void server_call_dispatch(struct server_call *c, const struct rpc_event *ev);
 void server_calls_free(struct server_loop *loop);
 int server_index_protocols(struct rpc_server *s);
 
+/* server.c: replies that were given on the loop's own thread go to their connections. */
+void server_loop_take_local(struct server_loop *loop);
+
 /* server_io.c: all on the loop's thread */
 struct server_conn *server_conn_new(struct server_loop *loop, int fd);
 void server_conn_start(struct server_conn *conn);

@@ -119,7 +119,7 @@ static void take_inboxes(struct server_loop *loop)
     }
 }
 
-static void take_local(struct server_loop *loop)
+void server_loop_take_local(struct server_loop *loop)
 {
     struct server_call *c = loop->local;
     loop->local = NULL;
@@ -132,13 +132,13 @@ static void take_local(struct server_loop *loop)
 
 static void run_ready(struct server_loop *loop)
 {
-    take_local(loop);
+    server_loop_take_local(loop);
     while (loop->ready != NULL) {
         struct server_conn *conn = loop->ready;
         DL_DELETE2(loop->ready, conn, ready_prev, ready_next);
         conn->ready = false;
         server_conn_ready(conn); /* may read frames that waited, whose replies are local again */
-        take_local(loop);
+        server_loop_take_local(loop);
     }
 }
 
@@ -363,7 +363,7 @@ static bool loop_fini(struct server_loop *loop)
         server_conn_drop(conn_of_node(n));
     }
     take_inboxes(loop); /* replies that nobody waits for */
-    take_local(loop);
+    server_loop_take_local(loop);
     uv_walk(&loop->uv, close_handle, NULL);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* runs the close callbacks, then has nothing left */
     if (loop->live_calls > 0) {

@@ -70,6 +70,12 @@ struct server_conn *server_conn_new(struct server_loop *loop, int fd)
     return conn;
 }
 
+static void uncount(struct server_conn *conn)
+{
+    atomic_fetch_sub(&conn->loop->server->connections, 1);
+    atomic_fetch_sub(&conn->loop->conn_count, 1);
+}
+
 static void maybe_free(struct server_conn *conn)
 {
     if (!conn->closed || conn->in_flight > 0)
@@ -89,12 +95,6 @@ static void release_out(struct server_conn *conn)
     conn->out_bytes = 0;
 }
 
-static void uncount(struct server_conn *conn)
-{
-    atomic_fetch_sub(&conn->loop->server->connections, 1);
-    atomic_fetch_sub(&conn->loop->conn_count, 1);
-}
-
 static void on_closed(uv_handle_t *h)
 {
     struct server_conn *conn = h->data;
@@ -106,7 +106,6 @@ static void on_closed(uv_handle_t *h)
         DL_DELETE2(loop->ready, conn, ready_prev, ready_next);
     conn->ready = false;
     conn->closed = true;
-    uncount(conn);
     maybe_free(conn);
 }
 
@@ -115,6 +114,7 @@ void server_conn_close(struct server_conn *conn)
     if (conn->closing)
         return;
     conn->closing = true;
+    uncount(conn);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
 }
 
@@ -138,28 +138,6 @@ static void make_ready(struct server_conn *conn)
 }
 
 /* ---- bytes out ---- */
-
-static void queue(struct server_conn *conn, struct server_call *c)
-{
-    size_t size = buf_size(&c->reply);
-    if (conn->out == NULL)
-        conn->wrote_ms = clock_monotonic_ms();
-    if (conn->out_bytes > 0 && conn->out_bytes + size > OUT_LIMIT) {
-        metric_add(METRIC_rpc_slow_readers, 1);
-        ended(conn, "the peer doesn't read its replies");
-        server_call_release(conn->loop, c);
-        server_conn_close(conn);
-        return;
-    }
-    c->next = NULL;
-    if (conn->out == NULL)
-        conn->out = c;
-    else
-        conn->out_last->next = c;
-    conn->out_last = c;
-    conn->out_bytes += size;
-    make_ready(conn);
-}
 
 static void sent(struct server_conn *conn, size_t size)
 {
@@ -234,6 +212,32 @@ static void flush(struct server_conn *conn)
         }
         conn->out_writing = total;
     }
+}
+
+static void queue(struct server_conn *conn, struct server_call *c)
+{
+    size_t size = buf_size(&c->reply);
+    if (conn->out == NULL)
+        conn->wrote_ms = clock_monotonic_ms();
+    if (conn->out_bytes > 0 && conn->out_bytes + size > OUT_LIMIT)
+        flush(conn); /* what the socket takes now is no reason to end it */
+    if (conn->out_bytes > 0 && conn->out_bytes + size > OUT_LIMIT && !conn->closing) {
+        metric_add(METRIC_rpc_slow_readers, 1);
+        ended(conn, "the peer doesn't read its replies");
+        server_conn_close(conn);
+    }
+    if (conn->closing) {
+        server_call_release(conn->loop, c);
+        return;
+    }
+    c->next = NULL;
+    if (conn->out == NULL)
+        conn->out = c;
+    else
+        conn->out_last->next = c;
+    conn->out_last = c;
+    conn->out_bytes += size;
+    make_ready(conn);
 }
 
 /* ---- bytes in ---- */
@@ -326,6 +330,8 @@ static size_t understand(struct server_conn *conn, struct slice bytes)
         if (ev->kind == RPC_EVENT_MORE)
             break;
         act(conn, ev);
+        server_loop_take_local(
+            conn->loop); /* so that full() sees what a handler answered at once */
     }
     return conn->finishing ? bytes.size : used;
 }

@@ -8,7 +8,7 @@
 
 #include "client.pb-c.h"
 #include "common/obs/obs.h"
-#include "common/rpc/rpc.h"
+#include "common/rpc/internal.h"
 
 struct fixture {
     struct rpc_server *server;
@@ -16,6 +16,7 @@ struct fixture {
     struct rpc_protocol protocols[2];
     struct inbox held; /* calls named "hold..." */
     _Atomic unsigned held_count;
+    bool hold_big; /* getLinkTarget waits too */
 };
 
 void setup(struct fixture *f, const struct rpc_server_options *o);
@@ -28,7 +29,18 @@ int ask(struct fixture *f, const char *name, uint64_t *ret, struct err *err);
 /* Answers a held call by the length of its name. */
 void answer(struct rpc_call *take_call);
 struct rpc_call *held_call(struct inbox_node *n);
+/* Waits till so many calls have been held since setup, and takes those that wait. */
+struct inbox_node *take_held(struct fixture *f, unsigned count);
 /* A connected socket with time-outs. */
 int dial(const struct fixture *f);
+/* Frames as bytes, and what comes back. */
+void put_hello(struct buf *b, const char *user, const char *real_user);
+void put_ask(struct buf *b, int32_t call_id, const char *name);
+void put_ask_big(struct buf *b, int32_t call_id, size_t size);
+void send_all(int fd, const struct buf *b);
+/* One response; its body stays in *frame. False: the connection has ended. */
+bool read_reply(int fd, struct buf *frame, struct rpc_reply_event *r);
+bool at_end(int fd); /* waits for the end of the connection, whatever comes before it */
+void pause_ms(long ms);
 /* Waits till the metric is at least so much above what it was. */
 bool metric_reaches(enum metric m, uint64_t value);
