@@ -66,8 +66,8 @@ static bool host_valid(struct slice host)
 int addr_parse(const char *text, uint16_t default_port, const char *what, struct addr *ret,
                struct err *err)
 {
-    struct slice host;
-    const char *port_text;
+    struct slice host = {0};
+    const char *port_text = NULL;
     uint16_t port = default_port;
     TRY(split_addr(text, what, &host, &port_text, err));
     if (!host_valid(host))
