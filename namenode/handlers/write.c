@@ -242,7 +242,7 @@ static int choose_targets(struct call *c, const Cp__AddBlockRequest *req, handle
                            : PLACE_IGNORE_CLIENT_LOCALITY;
     *ret_count = blocks_place(blocks_of(c), &place, c->mono_ms, c->env->rng, targets);
     if (*ret_count < c->env->settings->replication_min) {
-        char count[16] = "no";
+        char count[24] = "no";
         if (req->n_exclude_nodes > 0)
             snprintf(count, sizeof(count), "%zu", req->n_exclude_nodes);
         return fail(&c->err, ERR_IO,
