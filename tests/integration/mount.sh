@@ -94,6 +94,13 @@ umask 027; mkdir "$d/masked"; echo >"$d/masked/f"; umask 022
 [ "$(stat -c %a "$d/masked") $(stat -c %a "$d/masked/f")" = '750 640' ] || fail "umask: $(stat -c %a "$d/masked" "$d/masked/f")"
 df "$mnt" >/dev/null || fail "df"
 
+# many at a time
+mkdir "$d/parallel"
+for i in 1 2 3 4; do cp "$tree/a/large" "$d/parallel/$i" & cat "$d/in/a/large" >"$scratch/read$i" & done; wait
+for i in 1 2 3 4; do
+  cmp "$tree/a/large" "$d/parallel/$i" && cmp "$tree/a/large" "$scratch/read$i" || fail "parallel copies"
+done
+
 # what HDFS has not, with an errno that says so
 expect 'not supported' bash -c "echo more >>'$d/old'"
 expect 'not supported' truncate -s 2 "$d/old"
