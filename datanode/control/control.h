@@ -1,0 +1,40 @@
+/* control.h - a DataNode and its NameNodes. Door of datanode/control.
+ * One thread for each NameNode: registration, heartbeats, reports, commands. Everything that
+ * happens to replicas is queued for each of them; the queues are bounded (a full one becomes a full
+ * block report). */
+#pragma once
+#include "common/conf/conf.h"
+#include "common/io/io.h"
+#include "datanode/store/store.h"
+#include "datanode/upkeep/upkeep.h"
+
+#define DATANODE_VERSION                                                     \
+    "3.4.3-hadron-" HADRON_VERSION /* Hadoop's NameNodes compare the numbers \
+                                    */
+
+struct control_options {
+    const struct conf *conf;
+    struct store *store;
+    struct copier *copier;
+    const char *host_name, *ip;
+    uint16_t data_port, info_port;
+    unsigned (*transfers)(void *ctx); /* running operations of the data port */
+    void *transfers_ctx;
+    /* A NameNode refused this node for good (why); called from its thread. all: no other one is
+     * left. */
+    void (*refused)(void *ctx, const char *why, bool all);
+    void *refused_ctx;
+};
+struct control;
+must_use int control_new(const struct control_options *o, struct control **ret, struct err *err);
+/* Starts the threads; the RPC port is known by now. */
+must_use int control_run(struct control *c, uint16_t ipc_port, struct err *err);
+/* Ends the threads; the other functions may still be called. */
+void control_end(struct control *c);
+void control_free(struct control *c);
+/* A report to all NameNodes soon: a full one, or what waits in the queues. */
+void control_report(struct control *c, bool incremental);
+/* A replica here is bad; every NameNode of the pool is told. */
+void control_bad_block(struct control *c, const char *pool_id, const struct block *block);
+uint64_t control_bandwidth(const struct control *c); /* of the balancer, bytes a second */
+bool control_registered(const struct control *c);    /* with at least one NameNode */

@@ -1,0 +1,105 @@
+/* internal.h - what the files of datanode/control share. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "common/rpc/rpc.h"
+#include "datanode.pb-c.h"
+#include "datanode/control/control.h"
+
+enum {
+    MAX_NAMENODES = 16,
+    QUEUE_LIMIT = 1 << 20, /* events of one NameNode */
+    MAX_BAD = 64,          /* replicas found bad since the last turn */
+    CALL_MEMORY = 64 << 20
+};
+
+/* incremental.c: what has happened since the last report. Guarded by the actor's lock. */
+struct event {
+    const char *storage_id; /* lives as long as the store */
+    enum storage_type type;
+    enum store_event what;
+    struct block block;
+};
+struct event_queue {
+    struct event *items;
+    size_t count, capacity;
+    bool overflown; /* some were lost: only a full report helps */
+    bool urgent;    /* a replica is complete: the client of its file waits */
+};
+
+struct actor {
+    struct control *control;
+    struct addr addr;
+    char name[300];
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock; /* guards what follows, up to stopping */
+    pthread_cond_t wake;
+    struct event_queue queue;
+    char pool_id[256]; /* "" until the first handshake */
+    struct block bad[MAX_BAD];
+    size_t bad_count;
+    bool full_wanted, report_wanted;
+    bool stopping;
+
+    /* the actor's thread only */
+    struct block_pool *pool;
+    uint32_t namespace_id;
+    uint64_t ctime;
+    char cluster_id[128];
+    bool buffers; /* it takes reports in buffers */
+    uint64_t lease_id;
+    int64_t next_heartbeat_ms, next_full_ms, next_incremental_ms;
+    int64_t active_txid; /* of its latest claim to be active */
+    bool active, unreachable, register_again;
+    atomic_bool registered;
+};
+
+struct control {
+    struct control_options options;
+    uint16_t ipc_port;
+    struct rpc_client *rpc;
+    struct actor actors[MAX_NAMENODES];
+    size_t actor_count;
+    atomic_size_t refused;
+    atomic_uint_fast64_t bandwidth;
+    pthread_mutex_t claim_lock; /* guards claims */
+    struct claim {
+        char pool_id[256];
+        int64_t txid;
+        const struct actor *by;
+    } claims[MAX_NAMENODES];
+    size_t claim_count;
+};
+
+/* namenodes.c */
+must_use int namenodes_of(const struct conf *conf, struct addr out[MAX_NAMENODES],
+                          size_t *ret_count, struct err *err);
+/* "3.4.3-x" against "2.1.0-beta": by the numbers, then a qualifier is less than none. */
+int version_compare(const char *a, const char *b);
+
+/* actor.c */
+must_use int actor_call(struct actor *a, enum datanode_method method,
+                        const ProtobufCMessage *request, struct arena *arena,
+                        ProtobufCMessage **ret, struct err *err);
+/* The registration that goes with every call, in the arena. NULL: no memory. */
+Dp__DatanodeRegistration *actor_registration(const struct actor *a, struct arena *arena);
+void *actor_thread(void *actor);
+
+/* heartbeat.c */
+must_use int heartbeat_send(struct actor *a, struct err *err);
+Hdfs__DatanodeStorage *storage_message(struct arena *arena, const char *id, enum storage_type type);
+
+/* incremental.c */
+void queue_add(struct event_queue *q, const struct event *e);
+void queue_fini(struct event_queue *q);
+must_use int incremental_send(struct actor *a, struct err *err);
+
+/* report.c */
+must_use int full_report_send(struct actor *a, struct err *err);
+must_use int bad_blocks_send(struct actor *a, struct err *err);
+
+/* commands.c */
+void commands_run(struct actor *a, Dp__DatanodeCommand **commands, size_t count);

@@ -1,0 +1,245 @@
+/* node.c - puts the rooms of a DataNode together.
+ * Start: volumes, data port, RPC port (their numbers are registered), then control. Stop: the
+ * reverse; the store goes last, since all others hold replicas. `lock` guards what the end callback
+ * needs; it is called without it. */
+#include "datanode/node.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/obs/obs.h"
+#include "datanode/control/control.h"
+#include "datanode/server/server.h"
+
+enum { READ_PACKET = 512 * 1024 };
+
+struct datanode {
+    struct conf *conf;
+    struct store *store;
+    struct pipeline_config pipeline;
+    struct copier *copier;
+    struct data_server *data;
+    struct ipc *ipc;
+    struct control *control;
+    char host_name[256], ip[256];
+    pthread_mutex_t lock;
+    void (*on_end)(void *ctx, bool failed, const char *why);
+    void *on_end_ctx;
+    bool ended, failed;
+    char why[512];
+};
+
+static void end(struct datanode *dn, bool failed, const char *why)
+{
+    pthread_mutex_lock(&dn->lock);
+    bool first = !dn->ended;
+    dn->ended = true;
+    if (first) {
+        dn->failed = failed;
+        snprintf(dn->why, sizeof(dn->why), "%s", why);
+    }
+    void (*cb)(void *, bool, const char *) = first ? dn->on_end : NULL;
+    void *ctx = dn->on_end_ctx;
+    pthread_mutex_unlock(&dn->lock);
+    if (cb != NULL)
+        cb(ctx, failed, why);
+}
+
+static void on_refused(void *ctx, const char *why, bool all)
+{
+    if (all)
+        end(ctx, true, why);
+}
+
+static void on_shutdown(void *ctx)
+{
+    end(ctx, false, "an administrator asked for it");
+}
+
+void datanode_on_end(struct datanode *dn, void (*cb)(void *ctx, bool failed, const char *why),
+                     void *ctx)
+{
+    pthread_mutex_lock(&dn->lock);
+    dn->on_end = cb;
+    dn->on_end_ctx = ctx;
+    bool now = dn->ended;
+    pthread_mutex_unlock(&dn->lock);
+    if (now)
+        cb(ctx, dn->failed, dn->why);
+}
+
+static void on_bad_block(void *ctx, const char *pool, const struct block *block)
+{
+    struct datanode *dn = ctx;
+    if (dn->control != NULL)
+        control_bad_block(dn->control, pool, block);
+}
+
+static unsigned transfers(void *ctx)
+{
+    return data_server_active(((struct datanode *)ctx)->data);
+}
+
+/* Without authentication whoever connects is believed, so only loopback is offered unless that is
+ * wanted. */
+static int listen_address(const struct conf *conf, enum conf_key key, struct addr *ret,
+                          struct err *err)
+{
+    TRY(addr_parse(conf_str(conf, key), 0, conf_name(key), ret, err));
+    if (addr_is_loopback(ret->host))
+        return 0;
+    if (conf_bool(conf, CONF_insecure_network)) {
+        log_warn("listening beyond loopback without authentication: whoever connects is believed "
+                 "key=%s address=%s",
+                 conf_name(key), conf_str(conf, key));
+        return 0;
+    }
+    if (conf_is_set(conf, key))
+        return fail(err, ERR_CONFIG,
+                    "%s is %s: without authentication this node listens beyond loopback only with "
+                    "hadron.insecure.network=true",
+                    conf_name(key), conf_str(conf, key));
+    log_info("listening on loopback only, since %s is not set and hadron.insecure.network is false",
+             conf_name(key));
+    snprintf(ret->host, sizeof(ret->host), "127.0.0.1");
+    return 0;
+}
+
+static int start_data(struct datanode *dn, struct err *err)
+{
+    struct data_server_options o = {
+        .pipeline = &dn->pipeline,
+        .max_transfers = (unsigned)conf_int(dn->conf, CONF_dn_max_transfer_threads),
+        .first_ms = dn->pipeline.read_timeout_ms > 0 ? dn->pipeline.read_timeout_ms : 60000,
+        .keepalive_ms = conf_ms(dn->conf, CONF_dn_keepalive),
+    };
+    TRY(listen_address(dn->conf, CONF_dn_address, &o.listen, err));
+    snprintf(dn->ip, sizeof(dn->ip), "%s", o.listen.host);
+    return data_server_start(&o, &dn->data, err);
+}
+
+static int start_ipc(struct datanode *dn, struct err *err)
+{
+    struct ipc_options o = {.conf = dn->conf,
+                            .store = dn->store,
+                            .control = dn->control,
+                            .shutdown = on_shutdown,
+                            .shutdown_ctx = dn};
+    TRY(listen_address(dn->conf, CONF_dn_ipc_address, &o.listen, err));
+    return ipc_start(&o, &dn->ipc, err);
+}
+
+/* No page is served yet; the number is registered so that links of a NameNode's page have one. */
+static uint16_t info_port(const struct conf *conf)
+{
+    struct addr addr;
+    if (!conf_is_set(conf, CONF_dn_http_address) ||
+        addr_parse(conf_str(conf, CONF_dn_http_address), 0, "dfs.datanode.http.address", &addr,
+                   NULL) != 0)
+        return 0;
+    return addr.port;
+}
+
+static void find_host_name(struct datanode *dn)
+{
+    const char *configured = conf_str(dn->conf, CONF_dn_hostname);
+    if (configured[0] != '\0')
+        snprintf(dn->host_name, sizeof(dn->host_name), "%s", configured);
+    else if (addr_is_loopback(dn->ip) || gethostname(dn->host_name, sizeof(dn->host_name)) != 0)
+        snprintf(dn->host_name, sizeof(dn->host_name), "localhost");
+    dn->host_name[sizeof(dn->host_name) - 1] = '\0';
+}
+
+static int start_control(struct datanode *dn, struct err *err)
+{
+    find_host_name(dn);
+    struct control_options o = {.conf = dn->conf,
+                                .store = dn->store,
+                                .copier = dn->copier,
+                                .host_name = dn->host_name,
+                                .ip = dn->ip,
+                                .data_port = data_server_port(dn->data),
+                                .info_port = info_port(dn->conf),
+                                .transfers = transfers,
+                                .transfers_ctx = dn,
+                                .refused = on_refused,
+                                .refused_ctx = dn};
+    TRY(control_new(&o, &dn->control, err));
+    TRY(start_ipc(dn, err));
+    return control_run(dn->control, ipc_port(dn->ipc), err);
+}
+
+static int start(struct datanode *dn, struct err *err)
+{
+    const struct conf *conf = dn->conf;
+    TRY(store_open(conf, &dn->store, err));
+    dn->pipeline = (struct pipeline_config){
+        .store = dn->store,
+        .read_timeout_ms = (int)conf_ms(conf, CONF_socket_timeout),
+        .write_timeout_ms = (int)conf_ms(conf, CONF_dn_write_timeout),
+        .use_hostname = conf_bool(conf, CONF_dn_use_hostname),
+        .drop_behind_reads = conf_bool(conf, CONF_dn_drop_behind_reads),
+        .read_packet = READ_PACKET,
+    };
+    TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
+    TRY(start_data(dn, err));
+    TRY(start_control(dn, err));
+    log_info("datanode is up version=%s data=%s:%u ipc=%u", HADRON_VERSION, dn->ip,
+             data_server_port(dn->data), ipc_port(dn->ipc));
+    return 0;
+}
+
+int datanode_start(const struct conf *conf, struct datanode **ret, struct err *err)
+{
+    struct datanode *dn = calloc(1, sizeof(*dn));
+    if (dn == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for a datanode");
+    CHECK(pthread_mutex_init(&dn->lock, NULL) == 0);
+    dn->conf = conf_copy(conf);
+    int rc =
+        dn->conf == NULL ? fail(err, ERR_NO_MEMORY, "no memory for a datanode") : start(dn, err);
+    if (rc != 0) {
+        datanode_stop(dn);
+        return rc;
+    }
+    *ret = dn;
+    return 0;
+}
+
+uint16_t datanode_port(const struct datanode *dn)
+{
+    return data_server_port(dn->data);
+}
+
+uint16_t datanode_ipc_port(const struct datanode *dn)
+{
+    return ipc_port(dn->ipc);
+}
+
+const char *datanode_uuid(const struct datanode *dn)
+{
+    return store_uuid(dn->store);
+}
+
+bool datanode_registered(const struct datanode *dn)
+{
+    return control_registered(dn->control);
+}
+
+void datanode_stop(struct datanode *dn)
+{
+    if (dn == NULL)
+        return;
+    ipc_stop(dn->ipc);
+    if (dn->control != NULL)
+        control_end(dn->control); /* its memory stays for the copies that run */
+    data_server_stop(dn->data);
+    copier_free(dn->copier);
+    control_free(dn->control);
+    store_close(dn->store);
+    conf_free(dn->conf);
+    pthread_mutex_destroy(&dn->lock);
+    free(dn);
+}

@@ -1,0 +1,58 @@
+/* pipeline.h - operations of the data port, run by a worker thread with plain blocking code. Door
+ * of datanode/pipeline. Each op_... answers on the connection itself and returns 0 when the
+ * connection may carry another operation, an error when it must be closed (the error is for the
+ * log). */
+#pragma once
+#include <pthread.h>
+
+#include "common/xfer/xfer.h"
+#include "datanode/store/store.h"
+
+struct pipeline_config {
+    struct store *store;
+    int read_timeout_ms, write_timeout_ms; /* 0: none */
+    bool use_hostname;
+    bool drop_behind_reads;
+    uint32_t read_packet; /* data bytes of a packet to a reader */
+};
+
+/* What a worker may block on besides its connection, so that a stopping node can shut it down. */
+struct transfer_watch {
+    pthread_mutex_t lock; /* guards the rest */
+    int fd;               /* -1: none; shutdown(2) it, its user closes it */
+    bool stopped;
+};
+void transfer_watch_init(struct transfer_watch *w);
+void transfer_watch_fini(struct transfer_watch *w);
+void transfer_watch_stop(struct transfer_watch *w);
+
+struct transfer {
+    const struct pipeline_config *config;
+    struct xfer_in *in; /* its fd is the connection */
+    struct arena *arena;
+    const char *local; /* own ip:port as the peer sees it */
+    struct transfer_watch *watch;
+};
+
+must_use int op_write_block(struct transfer *t, const Xfer__OpWriteBlock *op, struct err *err);
+/* On 0 the peer owes a ClientReadStatus before its next operation. */
+must_use int op_read_block(struct transfer *t, const Xfer__OpReadBlock *op, struct err *err);
+must_use int op_copy_block(struct transfer *t, const Xfer__OpCopyBlock *op, struct err *err);
+must_use int op_block_checksum(struct transfer *t, const Xfer__OpBlockChecksum *op,
+                               struct err *err);
+must_use int op_transfer_block(struct transfer *t, const Xfer__OpTransferBlock *op,
+                               struct err *err);
+must_use int op_replace_block(struct transfer *t, const Xfer__OpReplaceBlock *op, struct err *err);
+
+/* A replica that goes to other nodes: replication (client_name "") or the repair of a pipeline. */
+struct copy_request {
+    const char *pool_id;
+    struct block block;
+    Hdfs__DatanodeInfo **targets; /* the first is connected to, the rest follow in a row */
+    size_t target_count;
+    const Hdfs__StorageType *target_types; /* NULL, or one for each target */
+    char **target_ids;                     /* NULL, or one for each target */
+    const char *client_name;
+};
+must_use int copy_block(const struct pipeline_config *config, const struct copy_request *q,
+                        struct transfer_watch *watch, struct err *err);
