@@ -50,8 +50,8 @@ static void welcome(struct rpc_server *s, int fd, const struct sockaddr_storage 
     if (atomic_load(&s->connections) < s->o.max_connections)
         conn = server_conn_new(loop, fd);
     if (conn == NULL) {
-        close(fd);
         metric_add(METRIC_rpc_connections_refused, 1);
+        close(fd);
         log_limited(LOG_WARN, "rpc connection refused server=%s limit=%u", s->name,
                     s->o.max_connections);
         return;
