@@ -268,7 +268,15 @@ static int check_our_pool(struct call *c, const char *pool)
                 pool, nn_of(c)->identity.block_pool_id);
 }
 
-static int report_storage(struct call *c, uint32_t node, const Dp__StorageBlockReport *report)
+/* A million replicas must not hold up everybody else: a report is taken in turns. */
+struct report_progress {
+    size_t next;                 /* of req->reports */
+    struct block_report *report; /* of the storage under way */
+};
+enum { REPORT_TURN = 5000 }; /* replicas, about a millisecond */
+
+static int report_begin(struct call *c, uint32_t node, const Dp__StorageBlockReport *report,
+                        struct block_report **ret)
 {
     uint32_t storage;
     const Hdfs__DatanodeStorage *s = report->storage;
@@ -287,7 +295,37 @@ static int report_storage(struct call *c, uint32_t node, const Dp__StorageBlockR
         source =
             (struct report_source){.buffers = buffers, .buffer_count = report->n_blocks_buffers};
     }
-    return blocks_report_all(blocks_of(c), storage, &source, c->mono_ms, c->now_ms, &c->err);
+    if (blocks_report_start(blocks_of(c), storage, &source, ret) != 0)
+        return call_no_memory(c);
+    return 0;
+}
+
+static int report_turn(struct call *c, uint32_t node, const Dp__BlockReportRequest *req,
+                       struct report_progress *p)
+{
+    while (p->next < req->n_reports) {
+        if (p->report == NULL)
+            TRY(report_begin(c, node, req->reports[p->next], &p->report));
+        int rc = blocks_report_step(p->report, REPORT_TURN, c->mono_ms, c->now_ms, &c->err);
+        if (rc == REPORT_MORE)
+            return CALL_AGAIN;
+        blocks_report_free(p->report);
+        p->report = NULL;
+        TRY(rc);
+        p->next++;
+    }
+    return 0;
+}
+
+/* The lease is checked once: it may run out while the report waits for its turns. */
+static int report_lease_check(struct call *c, uint32_t node, const Dp__BlockReportRequest *req)
+{
+    uint64_t lease = req->context != NULL ? req->context->lease_id : 0;
+    if (nodes_check_report_lease(nn_of(c)->nodes, node, lease, c->mono_ms))
+        return 0;
+    return fail(&c->err, ERR_REPORT_LEASE,
+                "block report of %s:%u rejected: lease 0x%" PRIx64 " is not valid",
+                c->rpc->peer_host, req->registration->datanode_id->xfer_port, lease);
 }
 
 int dn_blockReport(struct call *c)
@@ -295,20 +333,25 @@ int dn_blockReport(struct call *c)
     REQUEST(c, Dp__BlockReportRequest);
     RESPOND(c, Dp__BlockReportResponse, dp__block_report_response);
     const Dp__BlockReportContext *context = req->context;
+    struct report_progress *p = c->progress;
     TRY(check_our_pool(c, req->block_pool_id));
     uint32_t node = registered(c, req->registration);
-    if (node == 0)
+    if (node == 0) {
+        if (p != NULL)
+            blocks_report_free(p->report);
         return register_command(c, &res->cmd);
-    uint64_t lease = context != NULL ? context->lease_id : 0;
-    if (!nodes_check_report_lease(nn_of(c)->nodes, node, lease, c->mono_ms))
-        return fail(&c->err, ERR_REPORT_LEASE,
-                    "block report of %s:%u rejected: lease 0x%" PRIx64 " is not valid",
-                    c->rpc->peer_host, req->registration->datanode_id->xfer_port, lease);
-    for (size_t i = 0; i < req->n_reports; i++)
-        TRY(report_storage(c, node, req->reports[i]));
-    if (context == NULL || context->cur_rpc + 1 >= context->total_rpcs)
+    }
+    if (p == NULL) {
+        TRY(report_lease_check(c, node, req));
+        p = arena_new(arena_of(c), struct report_progress);
+        if (p == NULL)
+            return call_no_memory(c);
+        c->progress = p;
+    }
+    int rc = report_turn(c, node, req, p);
+    if (rc == 0 && (context == NULL || context->cur_rpc + 1 >= context->total_rpcs))
         nodes_end_report_lease(nn_of(c)->nodes, node);
-    return 0;
+    return rc;
 }
 
 static int received_storage(struct call *c, uint32_t node,

@@ -57,11 +57,15 @@ struct call {
     const char *rack; /* of the peer for registerDatanode, resolved by the shell; else NULL */
     int64_t now_ms;   /* wall */
     int64_t mono_ms;  /* monotonic */
+    void *progress;             /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
 };
 
-enum { CALL_TAKEN = 1 }; /* the shell will answer later */
+enum {
+    CALL_TAKEN = 1, /* the shell will answer later */
+    CALL_AGAIN = 2, /* long work: the same call once more, after those that wait had their turn */
+};
 
 /* 0: c->response is set. Negative: c->err is set. CALL_TAKEN: don't touch the rpc_call any more. */
 int handle_client_call(struct call *c);   /* method tags: enum client_method */

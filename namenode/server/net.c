@@ -25,6 +25,10 @@ static void run_call(struct server *s, struct message *m)
     int rc = n->handle(c);
     if (rc == CALL_TAKEN)
         return;
+    if (rc == CALL_AGAIN) {
+        inbox_put(&s->inbox, &m->node);
+        return;
+    }
     n->failed = rc != 0;
     n->wait_txid = s->nn->last_txid;
     if (n->failed)

@@ -118,6 +118,14 @@ static void run_messages(struct server *s, struct inbox_node *list)
     edit_log_kick(s->log);
 }
 
+/* The network brings nothing new any more; long work comes back until it is done. */
+static void run_the_rest(struct server *s)
+{
+    struct inbox_node *list;
+    while ((list = inbox_take_all(&s->inbox, 0)) != NULL)
+        run_messages(s, list);
+}
+
 static int64_t idle_ms(const struct server *s)
 {
     if (s->work_left)
@@ -139,9 +147,9 @@ static void *state_main(void *arg)
         run_due(s);
         edit_log_kick(s->log);
     }
-    run_messages(s, inbox_take_all(&s->inbox, 0));
+    run_the_rest(s);
     checkpoints_stop(s);
-    run_messages(s, inbox_take_all(&s->inbox, 0));
+    run_the_rest(s);
     state_end_segment(s);
     return NULL;
 }

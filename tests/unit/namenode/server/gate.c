@@ -1,5 +1,5 @@
-/* gate.c - answers leave in order, and never before their transaction is durable. The RPC server's three calls are
- * replaced by ones that take notes. */
+/* gate.c - answers leave in order, and never before their transaction is durable. The RPC server's
+ * three calls are replaced by ones that take notes. */
 #include <criterion/criterion.h>
 
 #include "namenode/server/internal.h"

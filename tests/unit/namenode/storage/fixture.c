@@ -1,6 +1,7 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,7 +82,7 @@ void node_commit_code(struct node *n, int code)
     struct buf bytes = {0};
     struct edit e = {.txid = n->nn->last_txid + 1, .code = (uint8_t)code};
     if (code == OP_set_genstamp_v2)
-        e.set_genstamp_v2.genstamp = e.txid;
+        e.set_genstamp_v2.genstamp = 1000 + e.txid;
     cr_assert_eq(edit_encode(&bytes, &e, &err), 0, "%s", err.text);
     struct slice slice = {buf_head(&bytes), buf_size(&bytes)};
     cr_assert_eq(edit_log_append(n->log, e.txid, slice, &err), 0, "%s", err.text);

@@ -2,9 +2,10 @@
  * acknowledged without an error, never a crash. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
-enum { EDITS = 12 };
+enum { EDITS = 24 };
 
 static struct buf original;
 

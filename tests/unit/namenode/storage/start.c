@@ -1,6 +1,7 @@
 /* start.c - format, locks, and every way in which files can be wrong when a NameNode starts. */
 #include "fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -143,7 +144,7 @@ Test(start, after_a_clean_stop_and_after_a_crash)
     cr_assert(fixture_has(&f, 0, SEGMENT(T1, "0000000000000000012")));
     node_must_start(&n, &f);
     cr_assert_eq(n.loaded.edits, 12);
-    cr_assert_eq(n.nn->generation_stamp, 11);
+    cr_assert_eq(n.nn->generation_stamp, 1011);
     node_commit(&n);
     node_wait(&n);
     cr_assert_eq(n.durable, 14);
@@ -339,7 +340,7 @@ Test(image, is_written_by_a_child_and_loaded)
     node_must_start(&n, &f);
     cr_assert_eq(n.loaded.image_txid, 3);
     cr_assert_eq(n.loaded.edits, 2);
-    cr_assert_eq(n.nn->generation_stamp, 5);
+    cr_assert_eq(n.nn->generation_stamp, 1005);
     node_stop(&n);
     fixture_fini(&f);
 }
