@@ -151,22 +151,59 @@ static void roff(const char *text, size_t size, FILE *out)
     fputc('\n', out);
 }
 
-void help_man(const struct shell *sh, FILE *out)
+static void man_commands(const struct shell *sh, FILE *out)
 {
     for (size_t i = 0; i < sh->table_size; i++) {
         const struct command *c = &sh->table[i];
         if (c->replacement[0] != '\0')
             continue;
-        fprintf(out, ".TP\n.B \\-%s\n.I ", c->name);
-        roff(c->usage, strlen(c->usage), out);
-        fputs(".br\n", out);
+        fprintf(out, ".TP\n.B \\-%s\n", c->name);
+        if (c->usage[0] != '\0')
+            roff(c->usage, strlen(c->usage), out);
         for (const char *p = c->help; *p != '\0';) {
             size_t n = strcspn(p, "\n");
-            bool option = *p == '-';
-            if (option)
-                fputs(".br\n", out);
+            fputs(".br\n", out);
             roff(p, n, out);
             p += n + (p[n] == '\n');
         }
     }
+}
+
+void help_man(const struct shell *sh, FILE *out)
+{
+    fputs(".\\\" Made by dfs --man from cli/commands.def\n"
+          ".TH DFS 1 \"\" \"Hadron " HADRON_VERSION "\" \"User commands\"\n"
+          ".SH NAME\ndfs \\- files in HDFS, from the command line\n"
+          ".SH SYNOPSIS\n"
+          ".B dfs\n[generic options] [\\-]COMMAND [arguments]\n.br\n"
+          ".B dfs admin\n[generic options] \\-report|\\-safemode|\\-saveNamespace|\\-help "
+          "[arguments]\n.br\n"
+          ".B dfs getconf \\-confKey\nKEY\n.br\n"
+          ".B dfs mini\n[\\-\\-datanodes N] [\\-\\-dir DIR] [\\-\\-port P] [\\-\\-format] "
+          "[\\-\\-conf\\-out DIR] [\\-D key=value]... [\\-\\-run CMD ARGS...]\n.br\n"
+          ".B dfs version\n"
+          ".SH DESCRIPTION\n"
+          "The commands, their options, output and exit codes are those of Hadoop's\n"
+          ".B hdfs dfs\nand\n.BR \"hdfs dfsadmin\" ;\n"
+          "the dash in front of a command may be left out. Paths are relative to /user/<user>, "
+          "absolute, or URLs (hdfs://host:port/path, file:///path), and may hold the wildcards * ? "
+          "[a\\-z] [^a] {a,b}; a backslash takes the meaning from the sign behind it.\n"
+          ".PP\n.B dfs mini\nruns a NameNode and DataNodes in one process and prints its URL and "
+          "the folder with the core\\-site.xml for clients.\n"
+          ".SH GENERIC OPTIONS\n"
+          ".TP\n.BR \\-conf \" FILE\"\nread one more configuration file\n"
+          ".TP\n.BR \\-\\-conf \" DIR\"\nread core\\-site.xml and hdfs\\-site.xml there\n"
+          ".TP\n.BR \\-D \" KEY=VALUE\"\nset one property\n"
+          ".TP\n.BR \\-fs \" URL\"\nfile system of paths that name none\n"
+          ".SH COMMANDS\n",
+          out);
+    man_commands(sh, out);
+    fputs(".SH EXIT STATUS\n0 success, 1 something failed and the rest was done, 255 wrong command "
+          "line, 130 interrupted.\n"
+          ".SH ENVIRONMENT\n"
+          ".TP\n.B HADOOP_CONF_DIR\nfolder of the configuration\n"
+          ".TP\n.B HADOOP_USER_NAME\nname to act under\n"
+          ".TP\n.B HADRON_LOG\ndebug, info, warn or error: what is told on standard error\n"
+          ".SH SEE ALSO\n.BR dfs\\-mount (1),\n.BR dfs\\-namenode (1)\n",
+          out);
 }
