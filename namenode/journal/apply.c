@@ -117,7 +117,7 @@ int xattrs_check(const struct edit_xattr_list *list, struct err *err)
 
 int xattrs_from_edit(struct ns *ns, handle_t h, const struct edit_xattr_list *list)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
+    for (uint32_t i = list->count; i-- > 0;) { /* each goes to the front */
         struct xattr x = {.space = list->at[i].space, .value = list->at[i].value};
         TRY(ns_intern(ns, NAME_XATTR, list->at[i].name, &x.name));
         TRY(ns_set_xattr(ns, h, &x));
@@ -282,7 +282,7 @@ static int check_new(struct nn *nn, const struct target *t, uint64_t id, struct 
         return fail(err, ERR_EXISTS, "%s already exists", t->at.text);
     if (parent == 0 || !inode_is_dir(ns_inode(nn->ns, parent)))
         return fail(err, ERR_NOT_FOUND, "the parent of %s isn't an existing directory", t->at.text);
-    if (ns_id_taken(nn->ns, id) || id <= ROOT_INODE_ID || id > INT64_MAX)
+    if (ns_find_any(nn->ns, id) != 0 || id <= ROOT_INODE_ID || id > INT64_MAX)
         return fail(err, ERR_CORRUPT, "the inode id %llu of %s is taken or not possible",
                     (unsigned long long)id, t->at.text);
     return ns_check_new(nn->ns, &t->at, no_limits, err);

@@ -9,7 +9,7 @@ static void *take(struct decoder *d, size_t count, size_t size, size_t least_byt
         d->reader.bad = true;
         return NULL;
     }
-    void *p = arena_zalloc(d->arena, count * size);
+    void *p = arena_zalloc(d->arena, count * size + 1); /* never NULL for nothing */
     if (p == NULL)
         d->no_memory = d->reader.bad = true;
     return p;

@@ -135,7 +135,7 @@ void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
     drop_if_empty(ns, at_inode(ns, h));
 }
 
-/* A replaced attribute goes to the end, as Hadoop's list does. */
+/* A new or replaced attribute comes first, as in Hadoop's list. */
 int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
 {
     ns_remove_xattr(ns, h, x->space, x->name);
@@ -147,7 +147,8 @@ int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
     handle_t piece = heap_resize(&ns->heap, f->xattrs, old_size, size);
     if (piece == 0)
         return ERR_NO_MEMORY;
-    uint8_t *to = (uint8_t *)heap_at(&ns->heap, piece, size) + old_size;
+    uint8_t *to = heap_at(&ns->heap, piece, size);
+    memmove(to + XATTR_HEADER + value_size, to, old_size);
     memcpy(to, &head, sizeof(head));
     memcpy(to + 4, &value_size, sizeof(value_size));
     if (value_size > 0)

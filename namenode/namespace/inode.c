@@ -135,9 +135,9 @@ handle_t ns_find_id(const struct ns *ns, uint64_t id)
     return h != 0 && ns_attached(ns, h) ? h : 0;
 }
 
-bool ns_id_taken(const struct ns *ns, uint64_t id)
+handle_t ns_find_any(const struct ns *ns, uint64_t id)
 {
-    return idmap_find(&ns->by_id, id) != 0;
+    return idmap_find(&ns->by_id, id);
 }
 
 struct slice ns_name(const struct ns *ns, handle_t h)

@@ -128,7 +128,7 @@ handle_t ns_root(const struct ns *ns);
 uint64_t ns_last_inode_id(const struct ns *ns);
 /* 0: no such id, or its tree has been deleted. */
 handle_t ns_find_id(const struct ns *ns, uint64_t id);
-bool ns_id_taken(const struct ns *ns, uint64_t id); /* also by an inode of a deleted tree */
+handle_t ns_find_any(const struct ns *ns, uint64_t id); /* detached and not yet linked ones too */
 bool ns_attached(const struct ns *ns, handle_t h);
 struct slice ns_name(const struct ns *ns, handle_t h); /* last component; the root's is empty */
 struct slice ns_symlink_target(const struct ns *ns, handle_t h);
@@ -430,6 +430,7 @@ int ns_set_blocks(struct ns *ns, handle_t file, const handle_t *blocks, uint32_t
 int ns_push_block(struct ns *ns, handle_t file, handle_t block);
 handle_t ns_pop_block(struct ns *ns, handle_t file); /* the last one; 0: none */
 int ns_set_acl(struct ns *ns, handle_t h, const uint32_t *entries, uint32_t count);
+/* Puts it in front of the others, whether it is new or replaces one. */
 int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x);
 void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name);
 /* Opens a file for write under the lease of `holder`, which is made if need be. */
