@@ -141,13 +141,13 @@ Test(node, saves_its_namespace_when_told)
     setup(&f);
     up(&f);
     must_mkdirs(&f, "/saved");
-    cr_assert(set_safe_mode(&f, CP__SAFE_MODE_ACTION__SAFEMODE_ENTER));
+    cr_assert(set_safe_mode(&f, HDFS__SAFE_MODE_ACTION__SAFEMODE_ENTER));
     Cp__SaveNamespaceRequest request = CP__SAVE_NAMESPACE_REQUEST__INIT;
     cr_assert_eq(call(&f, CLIENT_saveNamespace, &request.base, &response, &err), 0, "%s", err.text);
     cr_assert(((Cp__SaveNamespaceResponse *)response)->saved);
     snprintf(command, sizeof(command), "ls %s/current/fsimage_*3 > /dev/null", f.dir);
     cr_assert_eq(system(command), 0);
-    cr_assert_not(set_safe_mode(&f, CP__SAFE_MODE_ACTION__SAFEMODE_LEAVE));
+    cr_assert_not(set_safe_mode(&f, HDFS__SAFE_MODE_ACTION__SAFEMODE_LEAVE));
     must_mkdirs(&f, "/later");
     down(&f);
     snprintf(command, sizeof(command), "rm %s/current/edits_*1-*", f.dir);

@@ -25,7 +25,7 @@ struct inode_model {
     bool known;
 };
 struct name_model {
-    char name[100];
+    char name[256];
     ino_t inode;
 };
 
