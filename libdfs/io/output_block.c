@@ -241,8 +241,8 @@ static int try_block(struct output *o, bool *ret_again, struct err *err)
         wr_pipeline_move(&o->pipeline, WR_STREAMING);
         return 0;
     }
-    log_info("pipeline set-up failed path=%s block=%llu node=%u error=%s", log_quote(o->path),
-             (unsigned long long)o->block.block_id, o->blame, log_quote(e.text));
+    log_debug("pipeline set-up failed path=%s block=%llu node=%u error=%s", log_quote(o->path),
+              (unsigned long long)o->block.block_id, o->blame, log_quote(e.text));
     exclude(o, node_at(o, o->blame));
     wr_pipeline_drop(&o->pipeline, o->blame, e.text);
     wr_pipeline_move(&o->pipeline, WR_NONE);
@@ -329,9 +329,9 @@ int output_recover(struct output *o, const struct err *why, struct err *err)
     struct err e = *why;
     while (again) {
         output_cut_connection(o);
-        log_info("pipeline failed path=%s block=%llu node=%u acked=%llu error=%s",
-                 log_quote(o->path), (unsigned long long)o->block.block_id, o->blame,
-                 (unsigned long long)o->window.acked, log_quote(e.text));
+        log_debug("pipeline failed path=%s block=%llu node=%u acked=%llu error=%s",
+                  log_quote(o->path), (unsigned long long)o->block.block_id, o->blame,
+                  (unsigned long long)o->window.acked, log_quote(e.text));
         exclude(o, node_at(o, o->blame));
         wr_pipeline_drop(&o->pipeline, o->blame, e.text);
         wr_pipeline_move(&o->pipeline, WR_SETUP);

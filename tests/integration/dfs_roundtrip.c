@@ -1,6 +1,7 @@
 /* dfs_roundtrip.c - libdfs against a running cluster: dfs_roundtrip URL [SEED] [key=value...]
- * Everything that is read is compared with what was written; a difference prints where and exits with 1.
- * Runs below /dfs_roundtrip.<pid>, which it removes. Block size is 1 MiB, so that several blocks are cheap. */
+ * Everything that is read is compared with what was written; a difference prints where and exits
+ * with 1. Runs below /dfs_roundtrip.<pid>, which it removes. Block size is 1 MiB, so that several
+ * blocks are cheap. */
 #include <dfs.h>
 #include <errno.h>
 #include <pthread.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB 1048576ULL
+#define MIB          1048576ULL
 #define MAX_SETTINGS 32
 
 static struct dfs *fs;
@@ -29,25 +30,25 @@ __attribute__((noreturn, format(printf, 2, 3))) static void die(int line, const 
     exit(1);
 }
 
-#define EXPECT(x, ...)                                                                             \
-    do {                                                                                           \
-        __atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);                                          \
-        if (!(x))                                                                                  \
-            die(__LINE__, __VA_ARGS__);                                                            \
+#define EXPECT(x, ...)                                    \
+    do {                                                  \
+        __atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED); \
+        if (!(x))                                         \
+            die(__LINE__, __VA_ARGS__);                   \
     } while (0)
 /* The call must succeed; `e` tells why it didn't. */
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        struct dfs_error e = {0};                                                                  \
-        long long rc_ = (call);                                                                    \
-        EXPECT(rc_ >= 0, "%s: %lld %s %s", #call, rc_, e.exception, e.text);                          \
+#define OK(call)                                                             \
+    do {                                                                     \
+        struct dfs_error e = {0};                                            \
+        long long rc_ = (call);                                              \
+        EXPECT(rc_ >= 0, "%s: %lld %s %s", #call, rc_, e.exception, e.text); \
     } while (0)
-#define FAILS(eno, call)                                                                           \
-    do {                                                                                           \
-        struct dfs_error e = {0};                                                                  \
-        long long rc_ = (call);                                                                    \
-        EXPECT(rc_ == -(eno) && e.code == (eno) && e.text[0] != '\0',                              \
-               "%s: %lld, expected %d; %s %s", #call, rc_, -(eno), e.exception, e.text);              \
+#define FAILS(eno, call)                                                                 \
+    do {                                                                                 \
+        struct dfs_error e = {0};                                                        \
+        long long rc_ = (call);                                                          \
+        EXPECT(rc_ == -(eno) && e.code == (eno) && e.text[0] != '\0',                    \
+               "%s: %lld, expected %d; %s %s", #call, rc_, -(eno), e.exception, e.text); \
     } while (0)
 
 static uint64_t next_random(uint64_t *state)
@@ -197,10 +198,9 @@ static void seek_around(struct dfs_file *f, uint64_t tag, uint64_t size, unsigne
 
 static void sizes(void)
 {
-    static const uint64_t list[] = {0,       1,       511,     512,         513,
-                                    1023,    64511,   64512,   64513,       129024,
-                                    MIB - 1, MIB,     MIB + 1, 3 * MIB + 7, 4 * MIB,
-                                    65536,   MIB + 64512};
+    static const uint64_t list[] = {0,       1,           511,     512,    513,        1023,
+                                    64511,   64512,       64513,   129024, MIB - 1,    MIB,
+                                    MIB + 1, 3 * MIB + 7, 4 * MIB, 65536,  MIB + 64512};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         char name[32], path[128];
         snprintf(name, sizeof(name), "size%zu", i);

@@ -37,10 +37,10 @@ Test(resolve, nameservices)
 {
     struct meta_addresses a;
     struct err err = {0};
-    struct conf *c = with((const char *[]){
-        "dfs.nameservices=one,two", "dfs.ha.namenodes.two=a, b",
-        "dfs.namenode.rpc-address.one=h1:1", "dfs.namenode.rpc-address.two.a=h2:2",
-        "dfs.namenode.rpc-address.two.b=h3:3", NULL});
+    struct conf *c = with((const char *[]){"dfs.nameservices=one,two", "dfs.ha.namenodes.two=a, b",
+                                           "dfs.namenode.rpc-address.one=h1:1",
+                                           "dfs.namenode.rpc-address.two.a=h2:2",
+                                           "dfs.namenode.rpc-address.two.b=h3:3", NULL});
     cr_assert_eq(meta_resolve(c, "hdfs://one", &a, &err), 0, "%s", err.text);
     cr_assert(a.logical && a.count == 1);
     cr_assert_eq(meta_resolve(c, "hdfs://two/x", &a, &err), 0, "%s", err.text);
@@ -67,8 +67,8 @@ Test(retry, errors_of_the_operation_are_final)
 {
     int64_t ms;
     struct meta_retry r = fresh(true);
-    static const int final[] = {ERR_NOT_FOUND, ERR_ACCESS,      ERR_SAFE_MODE, ERR_IO,
-                                ERR_REMOTE,    ERR_NO_MEMORY,   ERR_PROTOCOL,  ERR_NO_METHOD,
+    static const int final[] = {ERR_NOT_FOUND, ERR_ACCESS,    ERR_SAFE_MODE, ERR_IO,
+                                ERR_REMOTE,    ERR_NO_MEMORY, ERR_PROTOCOL,  ERR_NO_METHOD,
                                 ERR_EXISTS,    ERR_NOT_EMPTY};
     for (size_t i = 0; i < ARRAY_SIZE(final); i++)
         cr_assert(!meta_retry_again(&r, final[i], 0, &ms));
@@ -83,7 +83,8 @@ Test(retry, fails_over_with_growing_waits)
     static const int64_t low[] = {250, 500, 750}, high[] = {750, 1500, 2250};
     for (int i = 0; i < 3; i++) {
         cr_assert(meta_retry_again(&r, i == 1 ? ERR_CONNECT : ERR_EOF, 0xabcdef1234567ULL, &ms));
-        cr_assert(r.failed_over && ms >= low[i] && ms <= high[i], "wait %d: %lld", i, (long long)ms);
+        cr_assert(r.failed_over && ms >= low[i] && ms <= high[i], "wait %d: %lld", i,
+                  (long long)ms);
     }
     cr_assert(!meta_retry_again(&r, ERR_STANDBY, 7, &ms));
 }

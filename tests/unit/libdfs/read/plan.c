@@ -36,7 +36,8 @@ static void merge_ok(struct rd_plan *p, struct rd_page *page)
 Test(plan, finds_blocks_of_any_length)
 {
     struct rd_plan p = {0};
-    merge_ok(&p, answer(0, (uint64_t[]){10, 3, 0, 7}, 4, 20)); /* short ones in the middle are legal */
+    merge_ok(&p,
+             answer(0, (uint64_t[]){10, 3, 0, 7}, 4, 20)); /* short ones in the middle are legal */
     cr_assert_eq(p.length, 20);
     cr_assert_eq(p.count, 3);
     cr_assert_eq(rd_plan_find(&p, 0)->offset, 0);
@@ -74,9 +75,9 @@ Test(plan, contradictions_change_nothing)
     struct rd_plan p = {0};
     merge_ok(&p, answer(0, (uint64_t[]){10, 10}, 2, 20));
     struct rd_page *bad[] = {
-        answer(0, (uint64_t[]){10, 11}, 2, 20),          /* beyond the file */
-        answer(5, (uint64_t[]){UINT64_MAX - 3}, 1, 20),  /* wraps around */
-        answer(0, (uint64_t[]){10, 10}, 2, 20),          /* overlap, made below */
+        answer(0, (uint64_t[]){10, 11}, 2, 20),         /* beyond the file */
+        answer(5, (uint64_t[]){UINT64_MAX - 3}, 1, 20), /* wraps around */
+        answer(0, (uint64_t[]){10, 10}, 2, 20),         /* overlap, made below */
     };
     bad[2]->blocks->blocks[1]->offset = 9;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

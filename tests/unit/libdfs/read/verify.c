@@ -1,4 +1,5 @@
-/* The bytes of a block: any range, any packet cut, any size of the caller's memory, against a pretended server. */
+/* The bytes of a block: any range, any packet cut, any size of the caller's memory, against a
+ * pretended server. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

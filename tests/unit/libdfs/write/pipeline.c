@@ -60,17 +60,17 @@ Test(pipeline, blame_of_an_acknowledgement)
 {
     struct wr_pipeline p = streaming();
     int bad = 77;
-    struct xfer_ack ok = ack_of(3, XFER__STATUS__SUCCESS, XFER__STATUS__SUCCESS,
-                                XFER__STATUS__SUCCESS);
+    struct xfer_ack ok =
+        ack_of(3, XFER__STATUS__SUCCESS, XFER__STATUS__SUCCESS, XFER__STATUS__SUCCESS);
     cr_assert_eq(wr_blame_ack(&p, &ok, &bad, NULL), 0);
     cr_assert_eq(bad, -1);
-    struct xfer_ack third = ack_of(3, XFER__STATUS__SUCCESS, XFER__STATUS__SUCCESS,
-                                   XFER__STATUS__ERROR);
+    struct xfer_ack third =
+        ack_of(3, XFER__STATUS__SUCCESS, XFER__STATUS__SUCCESS, XFER__STATUS__ERROR);
     cr_assert_eq(wr_blame_ack(&p, &third, &bad, NULL), 0);
     cr_assert_eq(bad, 2);
     /* a node that lost its mirror speaks for two only */
-    struct xfer_ack mirror = ack_of(2, XFER__STATUS__SUCCESS, XFER__STATUS__ERROR,
-                                    XFER__STATUS__SUCCESS);
+    struct xfer_ack mirror =
+        ack_of(2, XFER__STATUS__SUCCESS, XFER__STATUS__ERROR, XFER__STATUS__SUCCESS);
     cr_assert_eq(wr_blame_ack(&p, &mirror, &bad, NULL), 0);
     cr_assert_eq(bad, 1);
     struct xfer_ack restart = ack_of(1, XFER__STATUS__OOB_RESTART, 0, 0);

@@ -1,5 +1,6 @@
-/* Packets of a block: cut around chunk, packet and block edges, flushed in the middle of chunks, sent again. The peer here
- * is a DataNode in small: it takes packets as one does and ends up with the block's bytes and checksums. */
+/* Packets of a block: cut around chunk, packet and block edges, flushed in the middle of chunks,
+ * sent again. The peer here is a DataNode in small: it takes packets as one does and ends up with
+ * the block's bytes and checksums. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -153,7 +154,8 @@ Test(window, what_was_not_acknowledged_is_sent_again)
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 80, NULL), 0);
     wr_window_start(&w, 1 << 20);
     for (int i = 0; i < 4; i++) {
-        cr_assert_eq(wr_window_add(&w, data + i * PACKET_DATA, PACKET_DATA, &taken, &full, NULL), 0);
+        cr_assert_eq(wr_window_add(&w, data + i * PACKET_DATA, PACKET_DATA, &taken, &full, NULL),
+                     0);
         cr_assert_eq(taken, PACKET_DATA);
         cr_assert_eq(wr_window_cut(&w, false, NULL), 0);
     }
