@@ -46,16 +46,39 @@ static int exists(struct store *s, const char *path, bool *ret, struct err *err)
     return rc;
 }
 
+/* A file in the trash stands where a folder is needed: the folder gets the time behind its name. */
+static char *beside_file(struct store *s, const char *folder)
+{
+    for (const char *p = strchr(folder + 1, '/');; p = strchr(p + 1, '/')) {
+        size_t n = p == NULL ? strlen(folder) : (size_t)(p - folder);
+        struct item part = {.store = s, .path = text_ndup(folder, n)};
+        struct err ignored = {0}; /* then it stays as it is, and making it says why not */
+        bool is_file = item_look(&part, &ignored) == 0 && part.exists && !item_is_dir(&part);
+        item_fini(&part);
+        if (is_file)
+            return text_printf("%.*s%lld%s", (int)n, folder, (long long)wall_ms(), folder + n);
+        if (p == NULL)
+            return text_dup(folder);
+    }
+}
+
 /* A free name in the trash; the folder above it is made. */
 static int trash_place(struct store *s, const char *root, const char *path, char **ret,
                        struct err *err)
 {
-    char *place = text_printf("%s/Current%s", root, path);
-    auto_text folder = path_parent(place);
+    auto_text wanted = text_printf("%s/Current%s", root, path);
+    auto_text wanted_folder = path_parent(wanted);
+    auto_text folder = text_dup(wanted_folder);
     bool taken = false;
     int rc = store_mkdirs(s, folder, TRASH_MODE, err);
-    if (rc == 0)
-        rc = exists(s, place, &taken, err);
+    if (rc == ERR_EXISTS || rc == ERR_PARENT_NOT_DIR || rc == ERR_NOT_DIR) {
+        text_free(folder);
+        folder = beside_file(s, wanted_folder);
+        rc = store_mkdirs(s, folder, TRASH_MODE, err);
+    }
+    TRY(rc);
+    char *place = text_printf("%s%s", folder, strrchr(wanted, '/'));
+    rc = exists(s, place, &taken, err);
     if (rc == 0 && taken) {
         char *other = text_printf("%s%lld", place, (long long)wall_ms());
         text_free(place);
