@@ -65,7 +65,7 @@ static int add_block(struct io_env *env, const Hdfs__LocatedBlock *block, struct
         struct arena arena;
         struct err e = {0};
         arena_init(&arena, XFER_MAX_HEADER * 4);
-        Xfer__OpBlockChecksumResponse *r;
+        Xfer__OpBlockChecksumResponse *r = NULL;
         rc = ask_node(env, block, i, &arena, &r, &e);
         if (rc == 0) {
             rc = add(s, r, err);
