@@ -9,24 +9,25 @@ at=127.0.0.1:$base
 log=$scratch/acknowledged; : >"$log"
 lines() { wc -l <"$log"; }
 answered() { [ "$(lines)" -ge "$1" ]; }
+stopped() { ! kill -0 "$(cat "$dir/nn.pid")" 2>/dev/null; }
 restart() { "$cluster" namenode "$dir" "$base" $(cat "$dir/nn.args") >/dev/null || fail "the NameNode does not start again"; }
 
-first=0
+first=0 left=10000 # those in flight at a kill were perhaps made, perhaps not: go on well behind them
 for goal in 1500 4000 7000; do
-  "$storm" "$at" create $first $((10000 - first)) 16 "$log" 2>/dev/null &
+  "$storm" "$at" create $first $left 16 "$log" 2>/dev/null &
   runner=$!
   wait_until 60 answered $goal || fail "only $(lines) creates answered"
   kill -9 "$(cat "$dir/nn.pid")"
   wait $runner
+  wait_until 20 stopped || fail "the process does not die"
   n=$(lines)
   [ "$n" -lt 10000 ] || fail "the kill came too late: $n answered"
   restart
   "$storm" "$at" verify "$log" >/dev/null || fail "after kill -9 at $n creates"
-  first=$((n + 100)) # those in flight were perhaps made, perhaps not
+  first=$((first + 10000)) left=$((10000 - n))
 done
-"$storm" "$at" create $first $((10000 - first)) 16 "$log" || fail "the rest of the creates"
+"$storm" "$at" create $first $left 16 "$log" || fail "the rest of the creates"
 kill "$(cat "$dir/nn.pid")"
-stopped() { ! kill -0 "$(cat "$dir/nn.pid")" 2>/dev/null; }
 wait_until 20 stopped || fail "SIGTERM does not stop it"
 ls "$dir"/name/current/edits_inprogress_* >/dev/null 2>&1 && fail "a graceful stop leaves no segment in progress"
 restart
