@@ -131,7 +131,6 @@ static int call_create(struct op *op, const char *path, struct creation *c)
     PERMISSION(unmasked, c->o.mode & 01777);
     Cp__CreateRequest request = CP__CREATE_REQUEST__INIT;
     Cp__CreateResponse *response;
-    Hdfs__CryptoProtocolVersion version = HDFS__CRYPTO_PROTOCOL_VERSION__ENCRYPTION_ZONES;
     request.src = (char *)(uintptr_t)path;
     request.masked = &masked;
     request.unmasked = &unmasked;
@@ -142,12 +141,24 @@ static int call_create(struct op *op, const char *path, struct creation *c)
     request.create_parent = c->o.create_parents;
     request.replication = c->o.replication;
     request.block_size = c->o.block_size;
-    (void)version; /* none offered: the server refuses zones that we couldn't write to */
+    /* no crypto version is offered, so the server refuses zones that we couldn't write to */
     TRY(OP_CALL(op, create, &request, &response));
     if (response->fs == NULL)
         return fail(&op->err, ERR_PROTOCOL, "the NameNode did not describe the new file %s", path);
     c->status = response->fs;
     return 0;
+}
+
+/* The server made a file that we can't fill: takes it back. */
+static int refuse(struct op *op, const char *path, const Hdfs__HdfsFileStatus *status)
+{
+    const char *kind = status->ec_policy != NULL ? "erasure coded" : "encrypted";
+    Cp__DeleteRequest request = CP__DELETE_REQUEST__INIT;
+    Cp__DeleteResponse *response;
+    request.src = (char *)(uintptr_t)path;
+    int rc = OP_CALL(op, delete, &request, &response);
+    return fail(&op->err, ERR_UNSUPPORTED, "%s would be %s, which this client can't write%s", path,
+                kind, rc == 0 ? "" : "; an empty file is left behind");
 }
 
 static int do_create(struct op *op, const char *path, const struct dfs_create_options *options,
@@ -158,9 +169,7 @@ static int do_create(struct op *op, const char *path, const struct dfs_create_op
     TRY(choose_options(op, options, &c));
     TRY(call_create(op, path, &c));
     if (c.status->ec_policy != NULL || c.status->file_encryption_info != NULL)
-        return fail(&op->err, ERR_UNSUPPORTED,
-                    "%s would be %s, which this client can't write; an empty file is left behind",
-                    path, c.status->ec_policy != NULL ? "erasure coded" : "encrypted");
+        return refuse(op, path, c.status);
     c.out.path = path;
     c.out.file_id = c.status->file_id;
     c.out.block_size = c.status->has_blocksize ? c.status->blocksize : c.o.block_size;

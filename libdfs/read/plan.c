@@ -147,7 +147,9 @@ int rd_check_supported(const Hdfs__LocatedBlocks *blocks, struct err *err)
                     blocks->file_encryption_info->key_name);
     if (blocks->ec_policy != NULL)
         return fail(err, ERR_UNSUPPORTED,
-                    "the file is erasure coded (%s); this client reads replicated files only",
-                    blocks->ec_policy->name != NULL ? blocks->ec_policy->name : "unnamed policy");
+                    "the file is erasure coded (policy %s, id %u); this client reads replicated "
+                    "files only",
+                    blocks->ec_policy->name != NULL ? blocks->ec_policy->name : "of Hadoop",
+                    blocks->ec_policy->id);
     return 0;
 }
