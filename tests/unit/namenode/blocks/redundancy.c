@@ -134,6 +134,36 @@ Test(redundancy, surplus_is_rescued_when_others_are_lost)
     cluster_free(&c);
 }
 
+Test(redundancy, replicas_on_a_dead_node_are_no_surplus)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 3});
+    handle_t h = add_stored(&c, 1, 2, 3);
+    nodes_declare_dead(c.nodes, 1); /* its replicas are still recorded */
+    struct received_block again = {.block = {1, GS, LEN}, .status = BLOCK_RECEIVED, .hint_node = 2};
+    cr_assert_eq(blocks_received(c.blocks, 3, &again, 1, c.now, NULL), 0);
+    cr_assert_eq(counts(&c, h).live, 3);
+    cr_assert_eq(counts(&c, h).excess, 0);
+    cluster_tick(&c, 1000);
+    cr_assert_eq(counts(&c, h).live, 2);
+    cluster_free(&c);
+}
+
+Test(redundancy, surplus_that_was_not_deleted_is_ordered_again)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 2});
+    handle_t h = add_stored(&c, 1, 1, 2);
+    cluster_tick(&c, 1000);
+    uint32_t node = ordered(&c, 1, 1) ? 1 : 2;
+    struct node_block lost;
+    cr_assert_eq(nodes_take_invalidates(c.nodes, node, &lost, 1), 1);
+    uint64_t longs[] = {1, 0, 1, LEN, GS};
+    struct report_source source = {.longs = longs, .long_count = 5};
+    cr_assert_eq(blocks_report_all(c.blocks, node, &source, c.now, c.now, NULL), 0);
+    cr_assert(ordered(&c, node, 1));
+    cr_assert_eq(counts(&c, h).excess, 1, "the same one, never another");
+    cluster_free(&c);
+}
+
 Test(redundancy, delete_hint_of_a_mover)
 {
     struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});
