@@ -16,6 +16,38 @@ static void size_line(const char *label, uint64_t bytes)
            text_prefixed((int64_t)bytes, "B", 2, text));
 }
 
+static void count_line(const char *label, uint64_t count)
+{
+    printf("\t%s: %llu\n", label, (unsigned long long)count);
+}
+
+static void highest_line(const struct dfs_block_health *h)
+{
+    if (h->has_highest_priority)
+        count_line("Low redundancy blocks with highest priority to recover", h->highest_priority);
+}
+
+static int print_blocks(struct dfs *fs, struct dfs_error *error)
+{
+    struct dfs_block_health blocks, groups;
+    TRY(dfs_block_health(fs, &blocks, &groups, error));
+    puts("Replicated Blocks:");
+    count_line("Under replicated blocks", blocks.low_redundancy);
+    count_line("Blocks with corrupt replicas", blocks.corrupt);
+    count_line("Missing blocks", blocks.missing);
+    count_line("Missing blocks (with replication factor 1)", blocks.missing_one_replica);
+    highest_line(&blocks);
+    count_line("Pending deletion blocks", blocks.pending_deletion);
+    puts("Erasure Coded Block Groups: ");
+    count_line("Low redundancy block groups", groups.low_redundancy);
+    count_line("Block groups with corrupt internal blocks", groups.corrupt);
+    count_line("Missing block groups", groups.missing);
+    highest_line(&groups);
+    count_line("Pending deletion blocks", groups.pending_deletion);
+    puts("\n-------------------------------------------------");
+    return 0;
+}
+
 static int print_summary(struct dfs *fs, struct dfs_error *error)
 {
     struct dfs_usage u;
@@ -32,14 +64,7 @@ static int print_summary(struct dfs *fs, struct dfs_error *error)
     size_line("DFS Used", u.used);
     printf("DFS Used%%: %s\n",
            present == 0 ? "0.00%" : text_percent((double)u.used, (double)present, 2, percent));
-    printf("Replicated Blocks:\n"
-           "\tUnder replicated blocks: %llu\n"
-           "\tBlocks with corrupt replicas: %llu\n"
-           "\tMissing blocks: %llu\n",
-           (unsigned long long)u.under_replicated, (unsigned long long)u.corrupt_blocks,
-           (unsigned long long)u.missing_blocks);
-    puts("\n-------------------------------------------------");
-    return 0;
+    return print_blocks(fs, error);
 }
 
 static const char *admin_state(uint32_t state)
@@ -62,16 +87,38 @@ static char *name_of(const char *address)
     return text_dup(host);
 }
 
-static void percent_line(const char *label, uint64_t part, uint64_t whole)
+/* Of nothing, `empty` is in use. */
+static void percent_line(const char *label, uint64_t part, uint64_t whole, const char *empty)
 {
     char text[TEXT_SIZE];
     printf("%s: %s\n", label,
-           whole == 0 ? "100.00%" : text_percent((double)part, (double)whole, 2, text));
+           whole == 0 ? empty : text_percent((double)part, (double)whole, 2, text));
+}
+
+static void print_space(const struct dfs_node *n)
+{
+    uint64_t cache_left = n->cache_capacity - n->cache_used;
+    size_line("Configured Capacity", n->capacity);
+    size_line("DFS Used", n->used);
+    size_line("Non DFS Used", n->non_dfs_used);
+    size_line("DFS Remaining", n->remaining);
+    percent_line("DFS Used%", n->used, n->capacity, "100.00%");
+    percent_line("DFS Remaining%", n->remaining, n->capacity, "0.00%");
+    size_line("Configured Cache Capacity", n->cache_capacity);
+    size_line("Cache Used", n->cache_used);
+    size_line("Cache Remaining", cache_left);
+    percent_line("Cache Used%", n->cache_used, n->cache_capacity, "100.00%");
+    percent_line("Cache Remaining%", cache_left, n->cache_capacity, "0.00%");
+}
+
+static const char *date(int64_t ms, char out[TEXT_SIZE])
+{
+    return text_time(ms, "%a %b %d %H:%M:%S %Z %Y", false, out);
 }
 
 static void print_node(const struct dfs_node *n)
 {
-    char contact[TEXT_SIZE];
+    char text[TEXT_SIZE];
     auto_text name = name_of(n->address);
     printf("Name: %s", n->address);
     if (name != NULL)
@@ -80,18 +127,11 @@ static void print_node(const struct dfs_node *n)
     if (n->rack != NULL && n->rack[0] != '\0' && strcmp(n->rack, "/default-rack") != 0)
         printf("Rack: %s\n", n->rack);
     printf("Decommission Status : %s\n", admin_state(n->admin_state));
-    size_line("Configured Capacity", n->capacity);
-    size_line("DFS Used", n->used);
-    size_line("Non DFS Used", n->non_dfs_used);
-    size_line("DFS Remaining", n->remaining);
-    percent_line("DFS Used%", n->used, n->capacity);
-    if (n->capacity == 0)
-        puts("DFS Remaining%: 0.00%");
-    else
-        percent_line("DFS Remaining%", n->remaining, n->capacity);
+    print_space(n);
     printf("Xceivers: %u\n", n->transfers);
-    printf("Last contact: %s\n",
-           text_time(n->last_contact_ms, "%a %b %d %H:%M:%S %Z %Y", false, contact));
+    printf("Last contact: %s\n", date(n->last_contact_ms, text));
+    printf("Last Block Report: %s\n",
+           n->last_report_ms == 0 ? "Never" : date(n->last_report_ms, text));
     printf("Num of Blocks: %u\n\n\n", n->blocks);
 }
 

@@ -297,7 +297,7 @@ static int get_path(struct walk *w, struct item *item, struct err *err)
     if (item_is_dir(item))
         return fail_is_dir(err, item->text);
     (void)fflush(w->sh->out);
-    TRY(store_open(item->store, item->path, &in, err));
+    TRY(file_store_open(item->store, item->path, &in, err));
     int rc = transfer(in, (struct sink){.fd = STDOUT_FILENO}, TRANSFER_ALL, NULL, err);
     struct err ignored = {0};
     (void)stream_close(in, &ignored); /* it was only read */
@@ -413,7 +413,7 @@ static int merge_one(const struct merge *m, const struct item *item, struct stre
 {
     if (item->stat.length > 0) {
         struct stream *in;
-        TRY(store_open(item->store, item->path, &in, err));
+        TRY(file_store_open(item->store, item->path, &in, err));
         int rc = transfer(in, (struct sink){.stream = out}, TRANSFER_ALL, item->text, err);
         struct err ignored = {0};
         (void)stream_close(in, &ignored); /* it was only read */

@@ -24,7 +24,7 @@ static int show_range(struct shell *sh, const struct item *item, uint64_t offset
     if (item_is_dir(item))
         return fail_is_dir(err, item->text);
     (void)fflush(sh->out);
-    TRY(store_open(item->store, item->path, &in, err));
+    TRY(file_store_open(item->store, item->path, &in, err));
     int rc = offset == 0 ? 0 : stream_seek(in, offset, err);
     if (rc == 0)
         rc = transfer(in, (struct sink){.fd = STDOUT_FILENO}, limit, NULL, err);
@@ -205,7 +205,7 @@ static int text_path(struct walk *w, struct item *item, struct err *err)
     if (item_is_dir(item))
         return fail_is_dir(err, item->text);
     (void)fflush(w->sh->out);
-    TRY(store_open(item->store, item->path, &in, err));
+    TRY(file_store_open(item->store, item->path, &in, err));
     int rc = text_stream(in, item->text, err);
     close_read(in);
     return rc;

@@ -88,7 +88,7 @@ int cmd_stat(struct shell *sh, struct args *args, struct err *err)
 
 static bool is_allowed(const struct item *item, bool writing, int *ret_rc, struct err *err)
 {
-    int rc = store_access(item->store, &item->stat, item->path, writing, err);
+    int rc = store_access(item->store, item->path, writing, err);
     *ret_rc = rc == ERR_ACCESS || rc == ERR_NOT_FOUND ? 0 : rc;
     return rc == 0;
 }

@@ -174,7 +174,7 @@ int copy_file(const struct copy_how *how, const struct item *source, const struc
     struct stream *in = NULL;
     if (source == NULL)
         return copy_stream(how, NULL, target, err);
-    TRY(store_open(source->store, source->path, &in, err));
+    TRY(file_store_open(source->store, source->path, &in, err));
     int rc = copy_stream(how, in, target, err);
     struct err ignored = {0};
     (void)stream_close(in, &ignored); /* it was only read */

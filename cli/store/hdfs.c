@@ -1,6 +1,7 @@
 /* hdfs.c - a store that is an HDFS: each word is one of libdfs's, errors are turned round.
  * Thread: any (libdfs's handles are thread-safe). */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/store/internal.h"
 
@@ -144,27 +145,10 @@ static int hdfs_checksum(struct store *s, const char *path, struct dfs_checksum 
     return failed(err, dfs_checksum(s->dfs, path, ret, &e), &e);
 }
 
-/* The server decides: reading is tried, and for writing the times are set to what they are (-1, -1
- * asks for write permission and changes nothing). */
-static int hdfs_access(struct store *s, const struct dfs_stat *stat, const char *path, bool writing,
-                       struct err *err)
+static int hdfs_access(struct store *s, const char *path, bool writing, struct err *err)
 {
     struct dfs_error e = {0};
-    if (writing)
-        return failed(err, dfs_utimes(s->dfs, path, -1, -1, &e), &e);
-    if (stat->type == DFS_DIRECTORY) {
-        struct dfs_dir *dir;
-        TRY(failed(err, dfs_opendir(s->dfs, path, &dir, &e), &e));
-        struct dfs_stat child;
-        int rc = dfs_readdir(dir, &child, &e);
-        if (rc == 1)
-            dfs_stat_free(&child);
-        dfs_closedir(dir);
-        return failed(err, rc, &e);
-    }
-    struct dfs_file *file;
-    TRY(failed(err, dfs_open(s->dfs, path, &file, &e), &e));
-    return failed(err, dfs_close(file, &e), &e);
+    return failed(err, dfs_access(s->dfs, path, writing ? W_OK : R_OK, &e), &e);
 }
 
 static int hdfs_open(struct store *s, const char *path, struct stream **ret, struct err *err)

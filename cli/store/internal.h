@@ -23,8 +23,7 @@ struct store_kind {
     int (*statfs)(struct store *s, struct dfs_usage *ret, struct err *err);
     int (*trash_minutes)(struct store *s, uint64_t *ret, struct err *err);
     int (*checksum)(struct store *s, const char *path, struct dfs_checksum *ret, struct err *err);
-    int (*access)(struct store *s, const struct dfs_stat *stat, const char *path, bool writing,
-                  struct err *err);
+    int (*access)(struct store *s, const char *path, bool writing, struct err *err);
     int (*open)(struct store *s, const char *path, struct stream **ret, struct err *err);
     int (*create)(struct store *s, const char *path, const struct store_create *options,
                   struct stream **ret, struct err *err);

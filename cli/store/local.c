@@ -334,11 +334,9 @@ static int local_checksum(struct store *s, const char *path, struct dfs_checksum
     return 0;
 }
 
-static int local_access(struct store *s, const struct dfs_stat *stat, const char *path,
-                        bool writing, struct err *err)
+static int local_access(struct store *s, const char *path, bool writing, struct err *err)
 {
     (void)s;
-    (void)stat;
     return access(path, writing ? W_OK : R_OK) == 0 ? 0 : local_failed(err, path);
 }
 

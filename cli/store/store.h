@@ -49,14 +49,13 @@ int store_trash_minutes(struct store *s, uint64_t *ret, struct err *err);
 /* algorithm "NONE" where there is none. */
 int store_checksum(struct store *s, const char *path, struct dfs_checksum *ret, struct err *err);
 /* 0 when the caller may read (write) the path. */
-int store_access(struct store *s, const struct dfs_stat *stat, const char *path, bool writing,
-                 struct err *err);
+int store_access(struct store *s, const char *path, bool writing, struct err *err);
 
 struct store_create {
     bool lazy;      /* one replica */
     bool checksums; /* local: write the .crc file beside it */
 };
-int store_open(struct store *s, const char *path, struct stream **ret, struct err *err);
+int file_store_open(struct store *s, const char *path, struct stream **ret, struct err *err);
 /* Overwrites; makes missing parents. */
 int store_create(struct store *s, const char *path, const struct store_create *options,
                  struct stream **ret, struct err *err);

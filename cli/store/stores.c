@@ -229,13 +229,12 @@ int store_checksum(struct store *s, const char *path, struct dfs_checksum *ret, 
     return s->kind->checksum(s, path, ret, err);
 }
 
-int store_access(struct store *s, const struct dfs_stat *stat, const char *path, bool writing,
-                 struct err *err)
+int store_access(struct store *s, const char *path, bool writing, struct err *err)
 {
-    return s->kind->access(s, stat, path, writing, err);
+    return s->kind->access(s, path, writing, err);
 }
 
-int store_open(struct store *s, const char *path, struct stream **ret, struct err *err)
+int file_store_open(struct store *s, const char *path, struct stream **ret, struct err *err)
 {
     return s->kind->open(s, path, ret, err);
 }

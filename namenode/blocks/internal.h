@@ -166,12 +166,12 @@ void set_state(struct blocks *b, struct block *blk, enum block_state state);
 size_t block_dispose(struct blocks *b, handle_t h);
 
 /* replica.c */
-struct replica *replica_find(const struct blocks *b, struct block *blk, uint32_t storage);
+struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t storage);
 struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node);
 /* Records it (moves it when the node had it on another storage). NULL: no memory, or too many. */
 struct replica *replica_add(struct blocks *b, handle_t h, uint32_t storage);
 /* Callers refresh afterwards. */
-void replica_remove(struct blocks *b, handle_t h, uint32_t storage);
+void block_replica_remove(struct blocks *b, handle_t h, uint32_t storage);
 bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t storage, uint64_t generation_stamp,
                          enum corrupt_reason reason);
 void replica_clear_corrupt(struct blocks *b, struct block *blk, struct replica *r);

@@ -52,7 +52,7 @@ static size_t add_expected(const struct blocks *b, struct block *blk, struct loc
     size_t count = 0;
     for (uint32_t i = 0; c != NULL && i < c->count; i++) {
         uint32_t storage = c->expected[i].storage;
-        const struct replica *r = replica_find(b, blk, storage);
+        const struct replica *r = block_replica_find(b, blk, storage);
         if (storage_usable(b, storage) && (r == NULL || (r->tag & REPLICA_CORRUPT) == 0))
             ret[count++].storage = storage;
     }
@@ -122,7 +122,7 @@ void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generatio
     struct block *blk = block_at(b, h);
     if (generation_stamp != blk->generation_stamp)
         return; /* about an older replica, while the recorded one may be right */
-    const struct replica *r = storage != 0 ? replica_find(b, blk, storage) : NULL;
+    const struct replica *r = storage != 0 ? block_replica_find(b, blk, storage) : NULL;
     if (r == NULL && node != 0)
         r = replica_find_node(b, blk, node);
     if (r == NULL)

@@ -298,7 +298,7 @@ size_t block_dispose(struct blocks *b, handle_t h)
         struct replica *r = &replicas_of(b, blk)[blk->replica_count - 1];
         uint32_t storage = replica_storage(r);
         order_delete(b, storage, blk->id, replica_stamp(b, blk, r), blk->length);
-        replica_remove(b, h, storage);
+        block_replica_remove(b, h, storage);
     }
     if (blk->side != 0) {
         side_fini(side_of(b, blk));

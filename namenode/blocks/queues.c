@@ -213,7 +213,7 @@ static void verify_storages(const struct blocks *b)
         if (s <= nodes_storage_count(b->nodes))
             CHECK(nodes_storage(b->nodes, s)->block_count == list->count);
         for (uint32_t i = 0; i < list->count; i++) {
-            const struct replica *r = replica_find(b, block_at(b, list->at[i]), s);
+            const struct replica *r = block_replica_find(b, block_at(b, list->at[i]), s);
             CHECK(r != NULL && r->pos == i);
         }
     }

@@ -199,7 +199,7 @@ static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_c
     uint32_t storage = replica_storage(r);
     struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
     if (nodes_order_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, order))
-        replica_remove(b, h, storage);
+        block_replica_remove(b, h, storage);
 }
 
 static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struct rng *rng)
@@ -320,7 +320,7 @@ static void remove_corrupt(struct blocks *b, handle_t h)
                    note->generation_stamp < blk->generation_stamp);
         struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
         if (go && nodes_order_invalidate(b->nodes, replica_node(b, r), order))
-            replica_remove(b, h, storage); /* another one takes place i */
+            block_replica_remove(b, h, storage); /* another one takes place i */
         else
             i++;
     }

@@ -23,7 +23,7 @@ struct storage_list *storage_list_of(struct blocks *b, uint32_t storage)
     return &b->storages[storage];
 }
 
-struct replica *replica_find(const struct blocks *b, struct block *blk, uint32_t storage)
+struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t storage)
 {
     struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++)
@@ -47,7 +47,7 @@ static void list_put(struct blocks *b, struct storage_list *list, uint32_t stora
                      handle_t h)
 {
     list->at[pos] = h;
-    struct replica *r = replica_find(b, block_at(b, h), storage);
+    struct replica *r = block_replica_find(b, block_at(b, h), storage);
     CHECK(r != NULL);
     r->pos = pos;
 }
@@ -155,7 +155,7 @@ struct replica *replica_add(struct blocks *b, handle_t h, uint32_t storage)
     if (list == NULL || !list_reserve(list))
         return NULL;
     if (r != NULL) /* it moved to another volume; keeps (2) */
-        replica_remove(b, h, replica_storage(r));
+        block_replica_remove(b, h, replica_storage(r));
     if (!replicas_reserve(b, blk))
         return NULL;
     uint32_t last = blk->replica_count;
@@ -179,10 +179,10 @@ static void note_drop(struct blocks *b, struct block *blk, uint32_t storage)
     }
 }
 
-void replica_remove(struct blocks *b, handle_t h, uint32_t storage)
+void block_replica_remove(struct blocks *b, handle_t h, uint32_t storage)
 {
     struct block *blk = block_at(b, h);
-    struct replica *r = replica_find(b, blk, storage);
+    struct replica *r = block_replica_find(b, blk, storage);
     CHECK(r != NULL);
     struct storage_list *list = &b->storages[storage];
     CHECK(r->pos < list->count && list->at[r->pos] == h);
@@ -241,13 +241,13 @@ bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t storage, uint64_
         return false;
     struct corrupt_note *note = note_find(b, blk, storage);
     if (note == NULL && (note = note_add(b, blk)) == NULL) {
-        replica_remove(b, h, storage); /* unknown is safer than taken for good */
+        block_replica_remove(b, h, storage); /* unknown is safer than taken for good */
         return false;
     }
     if ((r->tag & REPLICA_CORRUPT) != 0 && note->reason == CORRUPT_REPORTED)
         reason = CORRUPT_REPORTED; /* a report can't take that back */
     *note = (struct corrupt_note){storage, reason, generation_stamp};
-    r = replica_find(b, blk, storage);
+    r = block_replica_find(b, blk, storage);
     replica_set_excess(b, r, false);
     r->tag |= REPLICA_CORRUPT;
     return true;

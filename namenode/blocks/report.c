@@ -125,7 +125,7 @@ static int take_replica(struct blocks *b, uint32_t storage, const struct told *t
         return 0;
     }
     struct block *blk = block_at(b, h);
-    struct replica *r = replica_find(b, blk, storage);
+    struct replica *r = block_replica_find(b, blk, storage);
     if (full && r != NULL)
         storage_list_mark_seen(b, &b->storages[storage], r, storage);
     if (nodes_invalidate_ordered(b->nodes, where->node, t->id, t->generation_stamp))
@@ -149,7 +149,7 @@ static int take_replica(struct blocks *b, uint32_t storage, const struct told *t
 static void drop_replica(struct blocks *b, handle_t h, uint32_t storage)
 {
     construction_forget(b, block_at(b, h), storage);
-    replica_remove(b, h, storage);
+    block_replica_remove(b, h, storage);
     block_refresh(b, h);
 }
 
@@ -381,7 +381,7 @@ static void deleted(struct blocks *b, uint32_t storage, const struct node_block 
 {
     handle_t h = blocks_find(b, block->id);
     nodes_cancel_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, block->id);
-    if (h != 0 && replica_find(b, block_at(b, h), storage) != NULL)
+    if (h != 0 && block_replica_find(b, block_at(b, h), storage) != NULL)
         drop_replica(b, h, storage);
 }
 
