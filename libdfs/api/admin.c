@@ -146,6 +146,9 @@ static bool fill_node(const Hdfs__DatanodeInfo *from, struct dfs_node *n)
         .blocks = from->num_blocks,
         .transfers = from->xceiver_count,
         .last_contact_ms = (int64_t)from->last_update,
+        .cache_capacity = from->cache_capacity,
+        .cache_used = from->cache_used,
+        .last_report_ms = (int64_t)from->last_block_report_time,
         .admin_state = from->has_admin_state ? (uint32_t)from->admin_state : 0,
     };
     if (asprintf(&n->address, "%s:%u", from->id->ip_addr, from->id->xfer_port) < 0)

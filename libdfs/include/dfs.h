@@ -83,6 +83,8 @@ int dfs_utimes(struct dfs *fs, const char *path, int64_t modified_ms, int64_t ac
                struct dfs_error *error);
 int dfs_set_replication(struct dfs *fs, const char *path, uint32_t replication,
                         struct dfs_error *error);
+/* 0 when the caller may do all of mode (R_OK 4, W_OK 2, X_OK 1, as of access(2)), else -EACCES. */
+int dfs_access(struct dfs *fs, const char *path, unsigned mode, struct dfs_error *error);
 
 struct dfs_summary {
     uint64_t length, files, directories, space_consumed;
@@ -163,8 +165,18 @@ struct dfs_node {
     uint64_t capacity, used, remaining, non_dfs_used;
     uint32_t blocks, transfers;
     int64_t last_contact_ms; /* since 1970 */
+    uint64_t cache_capacity, cache_used;
+    int64_t last_report_ms;  /* of all blocks, since 1970; 0: never */
     uint32_t admin_state;    /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in maintenance */
 };
+/* Blocks that need care: of replicated files, and groups of erasure-coded ones. */
+struct dfs_block_health {
+    uint64_t low_redundancy, corrupt, missing, missing_one_replica, pending_deletion;
+    uint64_t highest_priority; /* of low_redundancy */
+    bool has_highest_priority; /* the server told */
+};
+int dfs_block_health(struct dfs *fs, struct dfs_block_health *ret_replicated,
+                     struct dfs_block_health *ret_groups, struct dfs_error *error);
 struct dfs_nodes {
     struct dfs_node *items;
     size_t count;
