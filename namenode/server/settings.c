@@ -47,6 +47,7 @@ void settings_from_conf(const struct conf *conf, struct nn_settings *ret)
         .permissions_enabled = conf_bool(conf, CONF_permissions_enabled),
         .supergroup = conf_str(conf, CONF_superusergroup),
         .heartbeat_interval_ms = conf_ms(conf, CONF_heartbeat_interval),
+        .lease_hard_limit_ms = conf_ms(conf, CONF_lease_hard_limit),
     };
 }
 
