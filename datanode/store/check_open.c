@@ -127,6 +127,18 @@ static int cut(const struct check *c, uint64_t length, uint32_t partial_crc, str
     return 0;
 }
 
+/* Do both files say exactly `length` bytes already? */
+static bool is_cut(const struct check *c, uint64_t meta_size, uint64_t length, uint32_t partial_crc)
+{
+    if (length != c->data_size || meta_size != layout_meta_size(c->kind, length))
+        return false;
+    if (length % c->kind.bytes_per_chunk == 0 || c->kind.type == CRC_NULL)
+        return true;
+    uint8_t bytes[4], want[4];
+    put_u32(want, partial_crc);
+    return read_at(c->meta_fd, bytes, 4, meta_size - 4, NULL) == 0 && memcmp(bytes, want, 4) == 0;
+}
+
 static int examine(const struct check *c, uint64_t *ret_length, uint32_t *ret_crc, struct err *err)
 {
     uint32_t chunk = c->kind.bytes_per_chunk, size = 0;
@@ -189,7 +201,7 @@ static int check_files(struct check *c, const struct store_path *tail, struct bl
             log_error("an open replica lost synced bytes block=%lld synced=%llu found=%llu",
                       (long long)block->id, (unsigned long long)c->tails[i].length,
                       (unsigned long long)length);
-    if (length != c->data_size || (uint64_t)meta.st_size != layout_meta_size(c->kind, length))
+    if (!is_cut(c, (uint64_t)meta.st_size, length, *ret_crc))
         TRY(cut(c, length, *ret_crc, err));
     block->length = length;
     return 0;
