@@ -15,6 +15,7 @@ enum {
     ARENA_PER_BYTE = 16,         /* decoding may take so many times the frame ... */
     ARENA_BASE = 1 << 20,        /* ... and this; more is an attack by tiny nested messages */
     ARENA_HANDLER = 512 << 20,   /* what a handler may take to build its response */
+    CHARGE_FROM = 64 * 1024,     /* calls that take less are bounded by their number */
     MAX_RESPONSE = 128 << 20     /* what clients accept: ipc.maximum.response.length */
 };
 
@@ -49,6 +50,7 @@ struct server_call *server_call_take(struct server_conn *conn)
     c->conn = conn;
     c->next = NULL;
     c->in_flight = c->broken = false;
+    c->charged = 0;
     return c;
 }
 
@@ -85,6 +87,25 @@ void server_calls_free(struct server_loop *loop)
         loop->free_calls = c->next;
         call_free(c);
     }
+}
+
+static void charge(struct server_call *c)
+{
+    if (c->call.arena.total < CHARGE_FROM)
+        return;
+    c->charged = c->call.arena.total;
+    atomic_fetch_add(&c->conn->loop->server->call_bytes, c->charged);
+}
+
+void server_call_discharge(struct server_call *c)
+{
+    struct rpc_server *s = c->conn->loop->server;
+    if (c->charged == 0)
+        return;
+    size_t before = atomic_fetch_sub(&s->call_bytes, c->charged);
+    if (before > s->max_call_bytes && before - c->charged <= s->max_call_bytes)
+        server_look_again(s);
+    c->charged = 0;
 }
 
 /* ---- finding the method ---- */
@@ -191,6 +212,7 @@ static int decode(struct server_call *c, const struct rpc_event *ev, struct err 
     if (call->request == NULL)
         return fail(err, ERR_PROTOCOL, "the argument of %s cannot be decoded (%zu bytes)",
                     call->method->name, ev->body.size);
+    charge(c);
     call->arena.limit = ARENA_HANDLER;
     return 0;
 }

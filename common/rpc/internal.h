@@ -166,6 +166,7 @@ struct server_call {
     struct buf reply;
     bool in_flight; /* the peer waits for it; else an answer of the connection itself */
     bool broken;    /* there was no memory for any reply */
+    size_t charged; /* its share of server->call_bytes */
     struct server_call *next;
 };
 
@@ -188,6 +189,7 @@ struct server_conn {
     size_t out_writing; /* bytes that a uv_write holds */
     unsigned in_flight;
     bool ready, reading, closing, closed;
+    bool crowded;   /* its frame may not grow while others fill server->max_buffered */
     bool finishing; /* the last answer is queued: nothing is understood any more */
     bool
         lingering; /* it is sent: wait for the peer's end, so that a reset doesn't eat the answer */
@@ -213,6 +215,8 @@ struct server_loop {
     struct server_call *local, **local_last; /* replies given on this thread */
     struct server_call *free_calls;
     size_t free_call_count, live_calls;
+    size_t out_bytes;        /* queued replies of all its connections */
+    _Atomic bool look_again; /* memory of calls was given back: paused connections may go on */
     _Atomic unsigned conn_count;
     uint8_t scratch[SERVER_SCRATCH];
     struct rpc_event event;
@@ -234,8 +238,10 @@ struct rpc_server {
     uv_poll_t listener; /* of loop 0 */
     bool listening;
     _Atomic unsigned connections;
-    _Atomic size_t buffered; /* bytes of large unfinished frames, all connections */
-    size_t max_buffered;
+    _Atomic size_t buffered;   /* bytes of large unfinished frames, all connections */
+    size_t max_buffered;       /* no further frame grows beyond; twice it: what grows is closed */
+    _Atomic size_t call_bytes; /* memory of the large calls that are being worked on */
+    size_t max_call_bytes;
     int64_t tick_ms;
     _Atomic bool stopping;
     _Atomic int64_t stop_deadline_ms;
@@ -249,12 +255,16 @@ struct server_call *server_call_take(struct server_conn *conn);
 void server_call_release(struct server_loop *loop, struct server_call *c);
 /* Decodes and hands over to the protocol, or answers with the error. */
 void server_call_dispatch(struct server_call *c, const struct rpc_event *ev);
+/* The call's memory no longer counts against the server's. */
+void server_call_discharge(struct server_call *c);
 /* The arena and the reply's memory of calls that wait in the pool. */
 void server_calls_free(struct server_loop *loop);
 int server_index_protocols(struct rpc_server *s);
 
 /* server.c: replies that were given on the loop's own thread go to their connections. */
 void server_loop_take_local(struct server_loop *loop);
+/* On any loop: wakes all, so that connections that paused for memory go on. */
+void server_look_again(struct rpc_server *s);
 
 /* server_io.c: all on the loop's thread */
 struct server_conn *server_conn_new(struct server_loop *loop, int fd);
@@ -265,6 +275,8 @@ void server_conn_drop(struct server_conn *conn); /* not started yet */
 void server_conn_deliver(struct server_call *c);
 /* Writes what is queued, goes on reading where a limit had stopped it. */
 void server_conn_ready(struct server_conn *conn);
+/* Paused connections look whether they may go on. */
+void server_conn_look_again(struct server_conn *conn);
 void server_conn_check_times(struct server_conn *conn, int64_t now_ms);
 
 /* ---- the client's shell: client.c (callers' threads), client_io.c (the loop's thread) ---- */

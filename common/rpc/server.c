@@ -183,9 +183,22 @@ static void on_prepare(uv_prepare_t *h)
     stop_step(loop);
 }
 
+void server_look_again(struct rpc_server *s)
+{
+    for (unsigned i = 0; i < s->loop_count; i++) {
+        atomic_store(&s->loops[i].look_again, true);
+        (void)uv_async_send(&s->loops[i].wake); /* the handle lives until rpc_server_free */
+    }
+}
+
 static void on_wake(uv_async_t *h)
 {
-    take_inboxes(h->data);
+    struct server_loop *loop = h->data;
+    struct server_conn *conn, *next;
+    take_inboxes(loop);
+    if (atomic_exchange(&loop->look_again, false))
+        DL_FOREACH_SAFE(loop->conns, conn, next)
+    server_conn_look_again(conn);
 }
 
 static void on_tick(uv_timer_t *h)
@@ -278,6 +291,7 @@ static void set_defaults(struct rpc_server *s)
     o->idle_ms = or_default(o->idle_ms, 20000);
     o->handshake_ms = or_default(o->handshake_ms, 10000);
     s->max_buffered = o->max_frame * 4;
+    s->max_call_bytes = o->max_frame * 8;
     int64_t shortest = o->idle_ms < o->handshake_ms ? o->idle_ms : o->handshake_ms;
     s->tick_ms = shortest / 4 < 10 ? 10 : shortest / 4 > MAX_TICK_MS ? MAX_TICK_MS : shortest / 4;
 }

@@ -14,10 +14,10 @@
 enum {
     OUT_PAUSE = 4 << 20,
     OUT_LIMIT = 64 << 20,
+    OUT_LIMIT_LOOP = 1 << 30, /* of all connections of a loop */
     IOV_BATCH = 128,
     READ_ROOM = 4096,
-    COUNT_FROM =
-        64 * 1024, /* unread bytes of a connection that count against server->max_buffered */
+    COUNT_FROM = 64 * 1024, /* memory of unread bytes that counts against server->max_buffered */
     LINGER_MS = 1000,
     STALL_MS = 120 * 1000 /* neither side of a begun transfer moves */
 };
@@ -33,16 +33,21 @@ static void ended(const struct server_conn *conn, const char *reason)
                 conn->loop->server->name, conn->peer_host, conn->peer_port, log_quote(reason));
 }
 
+/* Large unfinished frames count together: beyond the soft limit no further one may grow (crowded),
+ * beyond the hard one what grows is closed. */
 static void count_in(struct server_conn *conn)
 {
     struct rpc_server *s = conn->loop->server;
-    size_t now = conn->in.capacity > COUNT_FROM ? conn->in.capacity : 0;
-    if (now == conn->in_counted)
+    size_t now = conn->in.capacity > COUNT_FROM ? conn->in.capacity : 0, before = conn->in_counted;
+    conn->crowded = before == 0 && now > 0 && atomic_load(&s->buffered) > s->max_buffered;
+    if (now == before || conn->crowded)
         return;
-    size_t total = atomic_fetch_add(&s->buffered, now - conn->in_counted) + now - conn->in_counted;
-    bool grew = now > conn->in_counted;
+    size_t old_total = atomic_fetch_add(&s->buffered, now - before);
+    size_t total = old_total + now - before;
     conn->in_counted = now;
-    if (grew && total > s->max_buffered && !conn->closing) {
+    if (now < before && old_total > s->max_buffered && total <= s->max_buffered)
+        server_look_again(s);
+    if (now > before && total > s->max_buffered * 2 && !conn->closing) {
         metric_add(METRIC_rpc_buffers_refused, 1);
         ended(conn, "all connections together hold too many bytes of unfinished frames");
         server_conn_close(conn);
@@ -92,6 +97,7 @@ static void release_out(struct server_conn *conn)
         conn->out = c->next;
         server_call_release(conn->loop, c);
     }
+    conn->loop->out_bytes -= conn->out_bytes;
     conn->out_bytes = 0;
 }
 
@@ -142,6 +148,7 @@ static void make_ready(struct server_conn *conn)
 static void sent(struct server_conn *conn, size_t size)
 {
     conn->out_bytes -= size;
+    conn->loop->out_bytes -= size;
     conn->wrote_ms = clock_monotonic_ms();
     while (conn->out != NULL && size >= buf_size(&conn->out->reply) - conn->out_offset) {
         struct server_call *c = conn->out;
@@ -214,14 +221,21 @@ static void flush(struct server_conn *conn)
     }
 }
 
+/* A single reply may be longer than the limit: only what piles up is the reader's fault. */
+static bool overflows(const struct server_conn *conn, size_t size)
+{
+    return conn->out_bytes > 0 &&
+           (conn->out_bytes + size > OUT_LIMIT || conn->loop->out_bytes + size > OUT_LIMIT_LOOP);
+}
+
 static void queue(struct server_conn *conn, struct server_call *c)
 {
     size_t size = buf_size(&c->reply);
     if (conn->out == NULL)
         conn->wrote_ms = clock_monotonic_ms();
-    if (conn->out_bytes > 0 && conn->out_bytes + size > OUT_LIMIT)
+    if (overflows(conn, size))
         flush(conn); /* what the socket takes now is no reason to end it */
-    if (conn->out_bytes > 0 && conn->out_bytes + size > OUT_LIMIT && !conn->closing) {
+    if (!conn->closing && overflows(conn, size)) {
         metric_add(METRIC_rpc_slow_readers, 1);
         ended(conn, "the peer doesn't read its replies");
         server_conn_close(conn);
@@ -237,6 +251,7 @@ static void queue(struct server_conn *conn, struct server_call *c)
         conn->out_last->next = c;
     conn->out_last = c;
     conn->out_bytes += size;
+    conn->loop->out_bytes += size;
     make_ready(conn);
 }
 
@@ -244,8 +259,9 @@ static void queue(struct server_conn *conn, struct server_call *c)
 
 static bool full(const struct server_conn *conn)
 {
-    return conn->in_flight >= conn->loop->server->o.max_calls_in_flight ||
-           conn->out_bytes > OUT_PAUSE;
+    const struct rpc_server *s = conn->loop->server;
+    return conn->in_flight >= s->o.max_calls_in_flight || conn->out_bytes > OUT_PAUSE ||
+           atomic_load_explicit(&s->call_bytes, memory_order_relaxed) > s->max_call_bytes;
 }
 
 static void queue_answer(struct server_conn *conn, const struct rpc_event *ev)
@@ -403,7 +419,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
         buf_commit(&conn->in, (size_t)n);
         understand_unread(conn);
     }
-    if (full(conn) && !conn->closing) {
+    if ((full(conn) || conn->crowded) && !conn->closing) {
         metric_add(METRIC_rpc_pauses, 1);
         stop_reading(conn);
     }
@@ -448,6 +464,7 @@ void server_conn_start(struct server_conn *conn)
 void server_conn_deliver(struct server_call *c)
 {
     struct server_conn *conn = c->conn;
+    server_call_discharge(c);
     if (c->in_flight) {
         conn->in_flight--;
         conn->call_ms = clock_monotonic_ms();
@@ -495,8 +512,14 @@ void server_conn_ready(struct server_conn *conn)
     if (conn->reading || full(conn))
         return;
     understand_unread(conn);
-    if (!full(conn) && !conn->finishing)
+    if (!full(conn) && !conn->finishing && !conn->crowded)
         start_reading(conn);
+}
+
+void server_conn_look_again(struct server_conn *conn)
+{
+    if (!conn->reading && !full(conn))
+        make_ready(conn);
 }
 
 void server_conn_check_times(struct server_conn *conn, int64_t now_ms)
