@@ -6,6 +6,7 @@
  * the connection; (3) before the context is accepted `in` never holds more than RPC_PRE_CONTEXT_MAX
  * bytes; (4) memory is freed when the handle is closed and in_flight is 0. */
 #include <stdlib.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "common/obs/obs.h"
@@ -126,11 +127,7 @@ void server_conn_close(struct server_conn *conn)
 
 void server_conn_drop(struct server_conn *conn)
 {
-    uv_os_fd_t fd = conn->fd;
-    uv_fs_t request;
-    (void)uv_fs_close(NULL, &request, fd,
-                      NULL); /* nothing was read or written; no error can matter */
-    uv_fs_req_cleanup(&request);
+    close(conn->fd);
     uncount(conn);
     free(conn);
 }
@@ -450,9 +447,7 @@ void server_conn_start(struct server_conn *conn)
     DL_APPEND(loop->conns, conn);
     rc = uv_tcp_open(&conn->tcp, conn->fd);
     if (rc != 0) {
-        uv_fs_t request;
-        (void)uv_fs_close(NULL, &request, conn->fd, NULL); /* nothing was written to it */
-        uv_fs_req_cleanup(&request);
+        close(conn->fd);
         server_conn_close(conn);
         return;
     }
