@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Our dfs and Hadoop's shell on the same cluster: the same command lines must give the same standard output, the same
 # errors and the same exit codes.
-#   shell_compare.sh DFS HADOOP URL
+#   shell_compare.sh DFS HADOOP URL [OTHER]
 # DFS: path of our program. HADOOP: script with the verbs `class` and `classpath` for a Hadoop client. URL: a cluster
-# with at least one DataNode, no trash, and this user as superuser. Prints the differences and the counts.
+# with at least one DataNode, replication 3, no trash, and this user as superuser. OTHER: a second cluster where
+# Hadoop's shell does its part (a real one: then the servers are compared as well). Prints the differences and the
+# counts.
 # In the command lines @ stands for the side's letter: each side has its own folder, with names of the same length.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# = 3 ] || { sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
-dfs=$(readlink -f "$1") hadoop=$(readlink -f "$2") url=$3
+[ $# = 3 ] || [ $# = 4 ] || { sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+dfs=$(readlink -f "$1") hadoop=$(readlink -f "$2") url=$3 other=${4:-$3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -191,6 +193,11 @@ in=f1 -put -f - /s@/dir
 -chgrp a:b /s@/f1
 -chgrp -R games /s@/tree /s@/none
 user=bob -ls /s@/x
+user=bob -ls /s@/direct/below
+user=bob -stat %n /s@/direct/below
+user=bob -mkdir -p /s@/direct/below
+-mkdir -p /s@/direct/below
+-touchz /s@/direct/below
 user=bob -cat /s@/direct
 user=bob -chmod 777 /s@/f1
 user=bob -chown bob /s@/f1
@@ -201,7 +208,7 @@ user=bob -test -r /s@/lazy
 -ls -R /s@
 -setrep 2 /s@/f1
 -setrep -R 1 /s@/tree
--setrep -w 1 /s@/f1
+-setrep -w 1 /s@/lazy
 -setrep 0 /s@/f1
 -setrep x /s@/f1
 -setrep 99999 /s@/f1
@@ -310,6 +317,7 @@ LINES
 normalise() {
     sed -E -e '/^\t\[-/d' -e '/^(-conf|--conf|-D|-fs|-jt|-files|-libjars|-archives) </d' \
         -e '/^[0-9-]{10} [0-9:,]+ (WARN|INFO|ERROR)/d' -e '/^\tat /d' -e '/^Moved: /d' \
+        -e "s#$url|$other#hdfs://CLUSTER#g" -e 's/\.+ done$/... done/' \
         -e "s/s[cj]\\b/s@/g; s/rel[cj]\\b/rel@/g" \
         -e 's/ \[-e\]//; s/ \[-s\] <path>/ <path>/; s/ \[-t \[<storage type>\]\]//' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(:[0-9]{2})?/DATE/g' \
@@ -329,10 +337,10 @@ prepare() { # SIDE
 }
 
 parse() { # SIDE LINE: sets user, input, words
-    local letter=c
-    [ "$1" = theirs ] && letter=j
+    local letter=c cluster=$url
+    [ "$1" = theirs ] && letter=j cluster=$other
     local text=${2//@/$letter}
-    eval "words=(${text//URL/$url})"
+    eval "words=(${text//URL/$cluster})"
     user="" input=""
     while [ ${#words[@]} -gt 0 ]; do
         case ${words[0]} in
@@ -366,12 +374,14 @@ theirs() {
         printf '\n'
     done <"$work/lines" >"$work/theirs/lines"
     javac -cp "$("$hadoop" classpath)" -d "$work" "$here/ShellLines.java" || exit 1
-    HADOOP_PEER_CP=$work "$hadoop" class ShellLines "$url" "$work/theirs/lines" "$work/theirs" >"$work/theirs/log" 2>&1 ||
+    HADOOP_PEER_CP=$work "$hadoop" class ShellLines "$other" "$work/theirs/lines" "$work/theirs" >"$work/theirs/log" 2>&1 ||
         { cat "$work/theirs/log"; exit 1; }
 }
 
 lines | grep -v '^#' >"$work/lines"
-"$dfs" -fs "$url" -rm -r -f -skipTrash /sc /sj >/dev/null
+for cluster in "$url" "$other"; do
+    "$dfs" -fs "$cluster" -rm -r -f -skipTrash /sc /sj >/dev/null
+done
 ( ours )
 ( theirs )
 total=0 bad=0
