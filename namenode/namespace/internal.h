@@ -1,5 +1,6 @@
 /* internal.h - what the files of namespace/ share. */
 #pragma once
+#define HASH_FUNCTION HASH_OAT /* the default one falls through cases, which clang warns of */
 #include <uthash.h>
 
 #include "namenode/namespace/namespace.h"
@@ -103,6 +104,12 @@ static inline struct lease *at_lease(const struct ns *ns, handle_t h)
 static inline struct inode_uc *at_uc(const struct ns *ns, handle_t h)
 {
     return pool_at(&ns->uc, h);
+}
+/* Names that are used as C strings end at a zero byte, should one come from outside. */
+static inline struct slice until_zero(struct slice s)
+{
+    const uint8_t *zero = s.size == 0 ? NULL : memchr(s.data, 0, s.size);
+    return zero == NULL ? s : (struct slice){s.data, (size_t)(zero - s.data)};
 }
 /* Later modification times of a directory win. */
 static inline void touch(struct inode *dir, uint64_t mtime_ms)

@@ -84,6 +84,7 @@ int ns_open_file(struct ns *ns, handle_t file, struct slice holder, struct slice
 {
     struct inode *i = at_inode(ns, file);
     CHECK(i->type == INODE_FILE && i->file.uc == 0);
+    holder = until_zero(holder);
     handle_t uc = pool_take(&ns->uc);
     if (uc == 0)
         return ERR_NO_MEMORY;
@@ -123,6 +124,7 @@ int ns_reassign_lease(struct ns *ns, handle_t file, struct slice new_holder)
 {
     handle_t uc = at_inode(ns, file)->file.uc;
     CHECK(uc != 0);
+    new_holder = until_zero(new_holder);
     struct lease *to = find(ns, new_holder);
     if (to == NULL)
         to = make(ns, new_holder);

@@ -42,6 +42,7 @@ int ns_intern(struct ns *ns, enum name_kind kind, struct slice name, uint32_t *r
 {
     struct name_table *t = &ns->names[kind];
     struct interned *e = NULL;
+    name = until_zero(name);
     if (name.size == 0) {
         *ret_id = 0;
         return 0;
