@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HASH_NONFATAL_OOM             1
+#define HASH_FUNCTION(key, size, out) HASH_FNV(key, size, out) /* no switch that falls through */
 #include <uthash.h>
 
 #include "common/auth/auth.h"
@@ -83,6 +85,8 @@ static void remember(struct groups *g, struct entry *e)
         entry_free(old);
     }
     HASH_ADD_KEYPTR(hh, g->entries, e->user, strlen(e->user), e);
+    if (e->hh.tbl == NULL) /* no memory: it is asked again */
+        entry_free(e);
 }
 
 /* One "user=group,group" of the static table; "user=" has no groups. */

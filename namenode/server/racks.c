@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM             1
+#define HASH_FUNCTION(key, size, out) HASH_FNV(key, size, out) /* no switch that falls through */
 #include <uthash.h>
 
 #include "common/conf/conf.h"
@@ -41,6 +43,15 @@ static bool rack_valid(const char *rack)
     return rack[0] == '/' && n > 1 && n <= NODE_TEXT_MAX && rack[n - 1] != '/';
 }
 
+static void host_free(struct host *h)
+{
+    if (h == NULL)
+        return;
+    free(h->name);
+    free(h->rack);
+    free(h);
+}
+
 /* The lock is held, or nobody else has r yet. */
 static int remember(struct racks *r, const char *name, const char *rack)
 {
@@ -49,14 +60,13 @@ static int remember(struct racks *r, const char *name, const char *rack)
     if (h != NULL || HASH_COUNT(r->hosts) >= MAX_HOSTS)
         return 0;
     h = calloc(1, sizeof(*h));
-    if (h == NULL || (h->name = strdup(name)) == NULL || (h->rack = strdup(rack)) == NULL) {
-        if (h != NULL)
-            free(h->name);
-        free(h);
-        return ERR_NO_MEMORY;
+    if (h != NULL && (h->name = strdup(name)) != NULL && (h->rack = strdup(rack)) != NULL) {
+        HASH_ADD_KEYPTR(hh, r->hosts, h->name, strlen(h->name), h);
+        if (h->hh.tbl != NULL)
+            return 0;
     }
-    HASH_ADD_KEYPTR(hh, r->hosts, h->name, strlen(h->name), h);
-    return 0;
+    host_free(h);
+    return ERR_NO_MEMORY;
 }
 
 static int add_line(struct racks *r, const char *path, char *line, struct err *err)
@@ -115,9 +125,7 @@ void racks_free(struct racks *r)
     HASH_ITER(hh, r->hosts, h, next)
     {
         HASH_DEL(r->hosts, h);
-        free(h->name);
-        free(h->rack);
-        free(h);
+        host_free(h);
     }
     pthread_mutex_destroy(&r->lock);
     free(r->script);
