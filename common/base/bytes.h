@@ -39,7 +39,7 @@ static inline size_t buf_size(const struct buf *b)
 }
 static inline uint8_t *buf_head(struct buf *b)
 {
-    return b->data + b->start;
+    return b->data == NULL ? NULL : b->data + b->start; /* NULL + 0 is undefined */
 }
 static inline void buf_clear(struct buf *b)
 {
@@ -76,7 +76,7 @@ struct reader {
 
 static inline struct reader reader_of(const void *data, size_t size)
 {
-    return (struct reader){(const uint8_t *)data, (const uint8_t *)data + size, false};
+    return (struct reader){data, data == NULL ? NULL : (const uint8_t *)data + size, false};
 }
 static inline size_t reader_left(const struct reader *r)
 {

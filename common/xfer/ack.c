@@ -57,6 +57,8 @@ static void list_packed(struct ack_list *list, struct reader *r)
 {
     uint64_t size = read_varint(r);
     struct slice s = read_bytes(r, size > ACK_MAX ? SIZE_MAX : (size_t)size);
+    if (r->bad)
+        return;
     struct reader packed = reader_of(s.data, s.size);
     while (reader_left(&packed) > 0 && !packed.bad)
         list_add(list, &packed);

@@ -82,7 +82,7 @@ static void on_wake(uv_async_t *wake)
     struct inbox_node *n = inbox_take_all(&s->returned, 0), *next;
     for (; n != NULL; n = next) {
         next = n->next;
-        conn_returned((struct conn *)((char *)n - offsetof(struct conn, node)));
+        conn_returned((struct conn *)(void *)((char *)n - offsetof(struct conn, node)));
     }
     if (atomic_load(&s->stopping) && !s->closing)
         close_all(s);
