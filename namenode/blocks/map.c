@@ -172,10 +172,15 @@ void set_state(struct blocks *b, struct block *blk, enum block_state state)
     blk->state = state & 7u;
 }
 
+/* More than REPLICAS_MAX would never be recorded anyway; images of others may say so. */
+static uint32_t clamp_replication(uint32_t replication)
+{
+    return replication < REPLICAS_MAX ? replication : REPLICAS_MAX;
+}
+
 int blocks_add(struct blocks *b, const struct block_info *info, handle_t *ret_block)
 {
     CHECK(idmap_find(&b->by_id, info->id) == 0);
-    CHECK(info->replication <= 1023);
     handle_t h = pool_take(&b->pool);
     if (h == 0)
         return ERR_NO_MEMORY;
@@ -188,7 +193,7 @@ int blocks_add(struct blocks *b, const struct block_info *info, handle_t *ret_bl
     blk->generation_stamp = info->generation_stamp;
     blk->length = info->length;
     blk->owner = info->owner;
-    blk->replication = info->replication & 1023u;
+    blk->replication = clamp_replication(info->replication) & 1023u;
     set_state(b, blk, info->state);
     b->total++;
     block_refresh(b, h);
@@ -250,7 +255,7 @@ void blocks_set_owner(struct blocks *b, handle_t block, handle_t owner)
 void blocks_set_replication(struct blocks *b, handle_t block, uint32_t replication)
 {
     struct block *blk = known(b, block);
-    CHECK(replication <= 1023);
+    replication = clamp_replication(replication);
     if (blk->replication == replication)
         return;
     queue_leave(b, blk); /* its counters depend on the replication it was queued with */
@@ -360,7 +365,8 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *ret)
         ret->scheduled += node_storage_scheduled(nodes_storage(b->nodes, s));
     for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
         ret->pending_deletion += nodes_at(b->nodes, i)->invalid_count;
-    ret->bytes_of_records = pool_bytes(&b->pool) + pool_bytes(&b->sides);
+    ret->bytes_of_records = pool_bytes(&b->pool) + pool_bytes(&b->sides) +
+                            ((size_t)b->by_id.mask + 1) * sizeof(handle_t);
     for (uint32_t s = 0; s < b->storage_capacity; s++)
         ret->bytes_of_records += b->storages[s].capacity * sizeof(handle_t);
 }
