@@ -707,8 +707,9 @@ static void run(uint64_t seed, unsigned steps)
     while (nn_collect(nn, 100))
         ;
     compare(true);
-    cr_assert(nn->last_txid > steps / 2 && entries > 12, "little has happened: %llu edits, %u entries",
-              (unsigned long long)nn->last_txid, entries);
+    cr_assert(nn->last_txid > steps / 2 && entries > 12,
+              "little has happened: %llu edits, %u entries", (unsigned long long)nn->last_txid,
+              entries);
     nn_free(nn);
     buf_fini(&log_bytes);
     arena_fini(&arena);
