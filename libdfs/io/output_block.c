@@ -11,6 +11,8 @@
 #include "common/obs/obs.h"
 #include "libdfs/io/internal.h"
 
+enum { NOT_YET_SOON_MS = 2 };
+
 static void exclude(struct output *o, const Hdfs__DatanodeInfo *node)
 {
     if (o->excluded_count == OUTPUT_MAX_EXCLUDED)
@@ -36,7 +38,7 @@ static int add_block(struct output *o, Hdfs__LocatedBlock **ret, struct err *err
     request.has_file_id = true;
     request.file_id = o->o.file_id;
     struct wr_patience patience = {o->env->not_yet_delay_ms, o->env->not_yet_max_delay_ms,
-                                   o->env->not_yet_retries};
+                                   o->env->not_yet_retries, NOT_YET_SOON_MS};
     for (;;) {
         Cp__AddBlockResponse *response;
         int64_t wait_ms;
@@ -72,7 +74,7 @@ int output_complete(struct output *o, struct err *err)
     request.has_file_id = true;
     request.file_id = o->o.file_id;
     struct wr_patience patience = {o->env->not_yet_delay_ms, o->env->not_yet_max_delay_ms,
-                                   o->env->not_yet_retries};
+                                   o->env->not_yet_retries, NOT_YET_SOON_MS};
     for (;;) {
         Cp__CompleteResponse *response;
         int64_t wait_ms;

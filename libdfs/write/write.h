@@ -99,6 +99,7 @@ void wr_node_name(const Hdfs__DatanodeInfo *node, char *out, size_t size); /* ip
 struct wr_patience {
     int64_t delay_ms, max_delay_ms;
     unsigned retries;
+    int64_t soon_ms; /* waits before the first retry, four times as long each; 0: none */
 };
 /* True: wait *ret_ms and ask again. */
 bool wr_patience_more(struct wr_patience *p, int64_t *ret_ms);

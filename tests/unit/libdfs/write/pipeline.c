@@ -108,8 +108,8 @@ Test(pipeline, needs_nodes)
 
 Test(finish, doubles_up_to_a_limit_then_ends)
 {
-    struct wr_patience p = {400, 3000, 5};
-    static const int64_t due[] = {400, 800, 1600, 3000, 3000};
+    struct wr_patience p = {400, 3000, 5, 100};
+    static const int64_t due[] = {100, 400, 800, 1600, 3000, 3000};
     int64_t ms;
     for (size_t i = 0; i < ARRAY_SIZE(due); i++) {
         cr_assert(wr_patience_more(&p, &ms));
