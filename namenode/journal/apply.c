@@ -78,8 +78,8 @@ int acl_from_edit(struct ns *ns, handle_t h, const struct edit_acl_list *acl, st
         return fail(err, ERR_CORRUPT, "an ACL of %u entries isn't complete", acl->count);
     const struct edit_acl_entry *entries = acl->at;
     unsigned group = entries[access_count - 2].access; /* the mask, or the group itself */
-    uint16_t mode =
-        (uint16_t)(entries[0].access << 6 | group << 3 | entries[access_count - 1].access);
+    uint16_t mode = (uint16_t)((unsigned)entries[0].access << 6 | group << 3 |
+                               entries[access_count - 1].access);
     struct arena scratch;
     arena_init(&scratch, 0);
     uint32_t *packed = arena_array(&scratch, uint32_t, acl->count);
