@@ -252,3 +252,28 @@ Test(commands, every_row_has_help_and_fits_the_parser)
         cr_assert_eq(o.code, 0);
     }
 }
+
+/* The page is made by `dfs --man`; it must not lag behind the table. */
+Test(man_page, is_what_the_program_prints)
+{
+    const char *end = strstr(__FILE__, "tests/unit/");
+    cr_assert_not_null(end);
+    auto_text path = text_printf("%.*sdocs/man/dfs.1", (int)(end - __FILE__), __FILE__);
+    FILE *f = fopen(path, "r");
+    cr_assert_not_null(f, "%s", path);
+    char *want = NULL;
+    size_t want_size = 0;
+    FILE *out = open_memstream(&want, &want_size);
+    struct shell sh;
+    shell_init(&sh, NULL, fs_commands, fs_command_count);
+    help_man(&sh, out);
+    shell_fini(&sh);
+    fclose(out);
+    char *have = text_alloc(want_size + 2);
+    size_t have_size = fread(have, 1, want_size + 1, f);
+    fclose(f);
+    cr_assert(have_size == want_size && memcmp(have, want, want_size) == 0,
+              "docs/man/dfs.1 is old: dfs --man > docs/man/dfs.1");
+    free(want);
+    free(have);
+}
