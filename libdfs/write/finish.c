@@ -11,6 +11,7 @@ bool wr_patience_more(struct wr_patience *p, int64_t *ret_ms)
         p->soon_ms *= 4;
         return true;
     }
+    p->soon_ms = 0;
     if (p->retries == 0)
         return false;
     p->retries--;

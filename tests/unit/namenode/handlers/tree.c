@@ -132,3 +132,14 @@ Test(tree, unknown_methods_have_their_exception, .init = setup, .fini = teardown
     req.snapshot_root = (char *)"/";
     cr_assert_eq(client_call(&f, CLIENT_createSnapshot, &req.base), ERR_NO_METHOD);
 }
+
+Test(tree, a_path_through_a_file, .init = setup, .fini = teardown)
+{
+    cr_assert_eq(do_create(&f, "/file", "c", 1), 0);
+    cr_assert_null(status("/file/x"), "the superuser sees nothing there");
+    f.user = "mallory";
+    Cp__GetFileInfoRequest req = CP__GET_FILE_INFO_REQUEST__INIT;
+    req.src = (char *)"/file/x";
+    cr_assert_eq(client_call(&f, CLIENT_getFileInfo, &req.base), ERR_ACCESS);
+    cr_assert_str_eq(f.call.err.text, "/file (is not a directory)");
+}
