@@ -1,6 +1,7 @@
 /* xfer.h - DataTransferProtocol version 28 as bytes, for DataNode and libdfs. Door of common/xfer.
- * Codecs are pure; the xfer_recv_... and xfer_send_... functions are the thin blocking shell over a socket with
- * time-outs. Nothing is allocated by an announced length: a varint-delimited header is at most XFER_MAX_HEADER. */
+ * Codecs are pure; the xfer_recv_... and xfer_send_... functions are the thin blocking shell over a
+ * socket with time-outs. Nothing is allocated by an announced length: a varint-delimited header is
+ * at most XFER_MAX_HEADER. */
 #pragma once
 #include <sys/types.h>
 
@@ -11,20 +12,20 @@
 
 enum {
     XFER_VERSION = 28,
-    XFER_MAX_HEADER = 256 * 1024,          /* one op or response message */
-    XFER_MAX_PACKET = 16 * 1024 * 1024,    /* PLEN + HLEN, dfs.data.transfer.max.packet.size */
-    XFER_PACKET_HEADER_MAX = 33,           /* u32 PLEN, u16 HLEN, 27 bytes of protobuf */
+    XFER_MAX_HEADER = 256 * 1024,       /* one op or response message */
+    XFER_MAX_PACKET = 16 * 1024 * 1024, /* PLEN + HLEN, dfs.data.transfer.max.packet.size */
+    XFER_PACKET_HEADER_MAX = 33,        /* u32 PLEN, u16 HLEN, 27 bytes of protobuf */
     XFER_HEARTBEAT_SEQNO = -1,
     XFER_UNKNOWN_SEQNO = -2
 };
 
 /* op(code, name, message) */
-#define XFER_OPS(OP)                                                                               \
-    OP(80, WRITE_BLOCK, xfer__op_write_block)                                                      \
-    OP(81, READ_BLOCK, xfer__op_read_block)                                                        \
-    OP(83, REPLACE_BLOCK, xfer__op_replace_block)                                                  \
-    OP(84, COPY_BLOCK, xfer__op_copy_block)                                                        \
-    OP(85, BLOCK_CHECKSUM, xfer__op_block_checksum)                                                \
+#define XFER_OPS(OP)                                \
+    OP(80, WRITE_BLOCK, xfer__op_write_block)       \
+    OP(81, READ_BLOCK, xfer__op_read_block)         \
+    OP(83, REPLACE_BLOCK, xfer__op_replace_block)   \
+    OP(84, COPY_BLOCK, xfer__op_copy_block)         \
+    OP(85, BLOCK_CHECKSUM, xfer__op_block_checksum) \
     OP(86, TRANSFER_BLOCK, xfer__op_transfer_block)
 enum xfer_opcode {
 #define OP(code, name, message) XFER_##name = code,
@@ -48,7 +49,8 @@ must_use int xfer_recv_message(struct xfer_in *in, const ProtobufCMessageDescrip
 ssize_t xfer_decode_message(struct slice bytes, const ProtobufCMessageDescriptor *descriptor,
                             struct arena *arena, ProtobufCMessage **ret, struct err *err);
 must_use int xfer_send_message(int fd, const ProtobufCMessage *message, struct err *err);
-/* u16 version, u8 op, message. ERR_EOF when the peer closed before the first byte. ERR_VERSION, ERR_PROTOCOL. */
+/* u16 version, u8 op, message. ERR_EOF when the peer closed before the first byte. ERR_VERSION,
+ * ERR_PROTOCOL. */
 must_use int xfer_recv_op(struct xfer_in *in, struct arena *arena, enum xfer_opcode *ret_op,
                           ProtobufCMessage **ret, struct err *err);
 must_use int xfer_send_op(int fd, enum xfer_opcode op, const ProtobufCMessage *message,
@@ -76,7 +78,8 @@ struct xfer_ack {
     int64_t seqno;
     uint64_t downstream_ns;
     uint32_t count;
-    uint32_t flags[XFER_MAX_PIPELINE]; /* bits 0-3 Status, 5-6 ECN, 7-8 SLOW; own first, then downstream */
+    uint32_t flags[XFER_MAX_PIPELINE]; /* bits 0-3 Status, 5-6 ECN, 7-8 SLOW; own first, then
+                                          downstream */
 };
 static inline Xfer__Status xfer_ack_status(uint32_t flag)
 {
