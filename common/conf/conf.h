@@ -1,9 +1,10 @@
 /* conf.h - Hadoop's configuration. Door of common/conf.
- * Sources in order, later ones win unless a property is final: defaults of keys.def, core-site.xml, hdfs-site.xml of
- * HADOOP_CONF_DIR (or a given folder), then single settings (command line -D key=value).
- * Values are expanded (${key}, ${env.NAME}, ${env.NAME:-default}, depth 20) and known keys are checked when a
- * source is added: an ill-typed or out-of-range value is an error that names key, value and file.
- * So typed getters can't fail. Immutable after loading; then thread-safe. */
+ * Sources in order, later ones win unless a property is final: defaults of keys.def, core-site.xml,
+ * hdfs-site.xml of HADOOP_CONF_DIR (or a given folder), then single settings (command line -D
+ * key=value). Values are expanded (${key}, ${env.NAME}, ${env.NAME:-default}, depth 20) and known
+ * keys are checked when a source is added: an ill-typed or out-of-range value is an error that
+ * names key, value and file. So typed getters can't fail. Immutable after loading; then
+ * thread-safe. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,11 +38,12 @@ must_use int conf_add_dir(struct conf *c, const char *dir, struct err *err);
 must_use int conf_set(struct conf *c, const char *name, const char *value, struct err *err);
 /* "name=value", as of -D. */
 must_use int conf_set_pair(struct conf *c, const char *pair, struct err *err);
-/* Checks everything again as a whole after the last source (references between keys resolve now). */
+/* Checks everything again as a whole after the last source (references between keys resolve now).
+ */
 must_use int conf_finish(struct conf *c, struct err *err);
 
-/* Typed getters for keys of the table. Times are in ms whatever the key's own unit is; sizes in bytes.
- * Strings are "" when unset. */
+/* Typed getters for keys of the table. Times are in ms whatever the key's own unit is; sizes in
+ * bytes. Strings are "" when unset. */
 const char *conf_str(const struct conf *c, enum conf_key key);
 int64_t conf_int(const struct conf *c, enum conf_key key);
 int64_t conf_size(const struct conf *c, enum conf_key key);
@@ -49,12 +51,15 @@ int64_t conf_ms(const struct conf *c, enum conf_key key);
 double conf_double(const struct conf *c, enum conf_key key);
 bool conf_bool(const struct conf *c, enum conf_key key);
 bool conf_is_set(const struct conf *c, enum conf_key key); /* by a source, not by default */
-/* Any property by name, expanded; NULL if unset and without default. For keys with a nameservice suffix. */
+/* Any property by name, expanded; NULL if unset and without default. For keys with a nameservice
+ * suffix. */
 const char *conf_raw(const struct conf *c, const char *name);
-/* Comma list, trimmed, empty items dropped; returns the count, *ret_items to be freed with conf_list_free. */
+/* Comma list, trimmed, empty items dropped; returns the count, *ret_items to be freed with
+ * conf_list_free. */
 must_use int conf_list(const char *value, char ***ret_items, size_t *ret_count);
 void conf_list_free(char **items, size_t count);
-/* Calls back for each property of the sources that is in nobody's table (to be named once in the log). */
+/* Calls back for each property of the sources that is in nobody's table (to be named once in the
+ * log). */
 void conf_unknown(const struct conf *c, void (*cb)(void *ctx, const char *name, const char *file),
                   void *ctx);
 /* The key's name and the help of the table. */

@@ -1,4 +1,5 @@
-/* io.h - the real environment: clocks, files that must survive, sockets, threads. Door of common/io. */
+/* io.h - the real environment: clocks, files that must survive, sockets, threads. Door of
+ * common/io. */
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
@@ -26,7 +27,8 @@ must_use int durable_mkdirs(const char *dir, unsigned mode, struct err *err);
 must_use int file_read(const char *path, size_t max_size, struct buf *b, struct err *err);
 must_use int file_write_full(int fd, const void *data, size_t size, const char *what,
                              struct err *err);
-/* Takes <dir>/in_use.lock (fcntl, text pid@host); ERR_LOCKED names who holds it. Close the fd to release. */
+/* Takes <dir>/in_use.lock (fcntl, text pid@host); ERR_LOCKED names who holds it. Close the fd to
+ * release. */
 must_use int lock_dir(const char *dir, int *ret_fd, struct err *err);
 
 /* properties.c: Java properties files (VERSION). */
@@ -49,8 +51,8 @@ struct addr {
     uint16_t port;
 };
 /* "host:port", "host", "[v6]:port"; what: the key or argument for the error text. */
-must_use int addr_parse(const char *text, uint16_t default_port, const char *what,
-                        struct addr *ret, struct err *err);
+must_use int addr_parse(const char *text, uint16_t default_port, const char *what, struct addr *ret,
+                        struct err *err);
 bool addr_is_loopback(const char *host); /* resolves */
 must_use int sock_listen(const struct addr *a, int *ret_fd, uint16_t *ret_port, struct err *err);
 must_use int sock_connect(const struct addr *a, int timeout_ms, int *ret_fd, struct err *err);
@@ -76,14 +78,16 @@ struct inbox {
 void inbox_init(struct inbox *in);
 void inbox_fini(struct inbox *in);
 void inbox_put(struct inbox *in, struct inbox_node *n);
-/* Takes all that is there, in order; waits at most timeout_ms (-1: for ever). NULL: time is up or closed. */
+/* Takes all that is there, in order; waits at most timeout_ms (-1: for ever). NULL: time is up or
+ * closed. */
 struct inbox_node *inbox_take_all(struct inbox *in, int64_t timeout_ms);
 void inbox_close(struct inbox *in);
 
 /* worker.c: bounded pool of threads. Threads start when needed and end after 30 s without work. */
 struct workers;
 struct workers *workers_new(const char *name, unsigned max_threads);
-/* ERR_BUSY when all threads are taken and queue_limit tasks wait (0: run only if a thread is free). */
+/* ERR_BUSY when all threads are taken and queue_limit tasks wait (0: run only if a thread is free).
+ */
 must_use int workers_submit(struct workers *w, void (*run)(void *arg), void *arg,
                             unsigned queue_limit);
 unsigned workers_busy(const struct workers *w);

@@ -1,10 +1,11 @@
 /* dfs.h - HDFS for C programs. The only header of libdfs that users see.
  *
- * Everything returns 0 (or a count) on success and a negative errno value on failure; the text, with the server's Java
- * exception, is in the dfs_error that the caller passes (NULL: not wanted). All functions are thread-safe; one open
- * file must be used by one thread at a time except for dfs_pread. Paths are absolute or relative to
- * /user/<user>, UTF-8; a full hdfs:// URL of the same file system is accepted too.
- * Nothing is global: background threads belong to the struct dfs and end with it. */
+ * Everything returns 0 (or a count) on success and a negative errno value on failure; the text,
+ * with the server's Java exception, is in the dfs_error that the caller passes (NULL: not wanted).
+ * All functions are thread-safe; one open file must be used by one thread at a time except for
+ * dfs_pread. Paths are absolute or relative to /user/<user>, UTF-8; a full hdfs:// URL of the same
+ * file system is accepted too. Nothing is global: background threads belong to the struct dfs and
+ * end with it. */
 #ifndef DFS_H
 #define DFS_H
 
@@ -21,15 +22,15 @@ struct dfs;
 struct dfs_file;
 
 struct dfs_error {
-    int code;                  /* errno value, positive; 0: no error */
-    char exception[160];       /* Java class, "" when the failure is local */
-    char text[768];            /* one line */
+    int code;            /* errno value, positive; 0: no error */
+    char exception[160]; /* Java class, "" when the failure is local */
+    char text[768];      /* one line */
 };
 
 struct dfs_options {
-    const char *url;         /* hdfs://host[:port]; NULL: fs.defaultFS of the configuration */
-    const char *user;        /* NULL: HADOOP_USER_NAME, else the process's user */
-    const char *conf_dir;    /* NULL: HADOOP_CONF_DIR */
+    const char *url;             /* hdfs://host[:port]; NULL: fs.defaultFS of the configuration */
+    const char *user;            /* NULL: HADOOP_USER_NAME, else the process's user */
+    const char *conf_dir;        /* NULL: HADOOP_CONF_DIR */
     const char *const *settings; /* "key=value" strings, NULL-terminated; NULL: none */
 };
 
@@ -37,7 +38,7 @@ struct dfs_options {
 int dfs_connect(const struct dfs_options *options, struct dfs **ret, struct dfs_error *error);
 /* Files must be closed before. */
 void dfs_disconnect(struct dfs *fs);
-const char *dfs_url(const struct dfs *fs);  /* hdfs://host:port */
+const char *dfs_url(const struct dfs *fs); /* hdfs://host:port */
 const char *dfs_user(const struct dfs *fs);
 
 enum dfs_type { DFS_FILE = 1, DFS_DIRECTORY, DFS_SYMLINK };
@@ -45,15 +46,15 @@ enum dfs_type { DFS_FILE = 1, DFS_DIRECTORY, DFS_SYMLINK };
 /* Strings belong to the dfs_stat; dfs_stat_free frees them (and zeroes). */
 struct dfs_stat {
     enum dfs_type type;
-    char *name;   /* last component of the path, "" for the root */
+    char *name; /* last component of the path, "" for the root */
     char *owner, *group;
-    char *target; /* of a symlink, else NULL */
+    char *target;  /* of a symlink, else NULL */
     uint32_t mode; /* permission bits, sticky 01000 */
     bool has_acl, encrypted, erasure_coded;
     uint64_t length, block_size, file_id;
-    uint32_t replication; /* 0 for directories */
+    uint32_t replication;             /* 0 for directories */
     int64_t modified_ms, accessed_ms; /* since 1970 */
-    int32_t children;     /* -1: not told */
+    int32_t children;                 /* -1: not told */
 };
 int dfs_stat(struct dfs *fs, const char *path, struct dfs_stat *ret, struct dfs_error *error);
 void dfs_stat_free(struct dfs_stat *stat);
@@ -69,7 +70,8 @@ void dfs_closedir(struct dfs_dir *dir);
 int dfs_mkdirs(struct dfs *fs, const char *path, uint32_t mode, bool parents,
                struct dfs_error *error);
 enum dfs_rename_flags { DFS_RENAME_OVERWRITE = 1, DFS_RENAME_TO_TRASH = 2 };
-/* rename2 of HDFS: fails with -EEXIST unless overwriting; never moves into an existing directory. */
+/* rename2 of HDFS: fails with -EEXIST unless overwriting; never moves into an existing directory.
+ */
 int dfs_rename(struct dfs *fs, const char *from, const char *to, unsigned flags,
                struct dfs_error *error);
 /* -ENOENT when it is not there; -ENOTEMPTY for a directory with children and !recursive. */
@@ -166,8 +168,9 @@ struct dfs_node {
     uint32_t blocks, transfers;
     int64_t last_contact_ms; /* since 1970 */
     uint64_t cache_capacity, cache_used;
-    int64_t last_report_ms;  /* of all blocks, since 1970; 0: never */
-    uint32_t admin_state;    /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in maintenance */
+    int64_t last_report_ms; /* of all blocks, since 1970; 0: never */
+    uint32_t admin_state;   /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in
+                               maintenance */
 };
 /* Blocks that need care: of replicated files, and groups of erasure-coded ones. */
 struct dfs_block_health {

@@ -57,7 +57,7 @@ struct call {
     const char *rack; /* of the peer for registerDatanode, resolved by the shell; else NULL */
     int64_t now_ms;   /* wall */
     int64_t mono_ms;  /* monotonic */
-    void *progress;             /* the handler's own, from one turn of CALL_AGAIN to the next */
+    void *progress;   /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
 };

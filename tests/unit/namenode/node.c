@@ -127,7 +127,7 @@ static bool set_safe_mode(struct fixture *f, int action)
     struct err err = {0};
     ProtobufCMessage *response;
     Cp__SetSafeModeRequest request = CP__SET_SAFE_MODE_REQUEST__INIT;
-    request.action = action;
+    request.action = (Hdfs__SafeModeAction)action;
     cr_assert_eq(call(f, CLIENT_setSafeMode, &request.base, &response, &err), 0, "%s", err.text);
     return ((Cp__SetSafeModeResponse *)response)->result;
 }

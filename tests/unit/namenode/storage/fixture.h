@@ -35,7 +35,8 @@ struct node {
 /* Opens, loads, begins a segment. Not 0: err says why; nothing is left open. */
 int node_start(struct node *n, struct fixture *f, struct err *err);
 void node_must_start(struct node *n, struct fixture *f);
-/* Commits one edit that changes the state visibly (the generation stamp is 1000 + its txid then). */
+/* Commits one edit that changes the state visibly (the generation stamp is 1000 + its txid then).
+ */
 void node_commit(struct node *n);
 void node_commit_code(struct node *n, int code);
 void node_wait(struct node *n); /* till all is durable */
