@@ -165,19 +165,27 @@ static int type_quotas(struct call *c, const struct dir_quota *quota,
     return 0;
 }
 
+/* Counts of a tree that the caller may read as a whole, and the quota set on it (NULL: none). */
+static int count_tree(struct call *c, const char *path, struct ns_summary *ret_sum,
+                      const struct dir_quota **ret_quota)
+{
+    struct resolved r;
+    TRY(call_resolve(c, path, PATH_READ_LINK, &r));
+    TRY(call_check_access(c, &r, (struct ns_want){.subtree = ACCESS_READ | ACCESS_EXECUTE}));
+    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    handle_t h = resolved_last(&r);
+    ns_summarize(ns_of(c), h, ret_sum);
+    *ret_quota = inode_is_dir(ns_inode(ns_of(c), h)) ? ns_quota(ns_of(c), h) : NULL;
+    return 0;
+}
+
 int fs_getContentSummary(struct call *c)
 {
     REQUEST(c, Cp__GetContentSummaryRequest);
     RESPOND(c, Cp__GetContentSummaryResponse, cp__get_content_summary_response);
-    struct resolved r;
     struct ns_summary sum;
-    TRY(call_resolve(c, req->path, PATH_READ_LINK, &r));
-    TRY(call_check_access(c, &r, (struct ns_want){.subtree = ACCESS_READ | ACCESS_EXECUTE}));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
-    handle_t h = resolved_last(&r);
-    ns_summarize(ns_of(c), h, &sum);
-    const struct dir_quota *quota =
-        inode_is_dir(ns_inode(ns_of(c), h)) ? ns_quota(ns_of(c), h) : NULL;
+    const struct dir_quota *quota;
+    TRY(count_tree(c, req->path, &sum, &quota));
     NEW(c, Hdfs__ContentSummary, hdfs__content_summary, summary);
     summary->length = sum.length;
     summary->file_count = sum.files;
@@ -197,15 +205,9 @@ int fs_getQuotaUsage(struct call *c)
 {
     REQUEST(c, Cp__GetQuotaUsageRequest);
     RESPOND(c, Cp__GetQuotaUsageResponse, cp__get_quota_usage_response);
-    struct resolved r;
     struct ns_summary sum;
-    TRY(call_resolve(c, req->path, PATH_READ_LINK, &r));
-    TRY(call_check_access(c, &r, (struct ns_want){.subtree = ACCESS_READ | ACCESS_EXECUTE}));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
-    handle_t h = resolved_last(&r);
-    ns_summarize(ns_of(c), h, &sum);
-    const struct dir_quota *quota =
-        inode_is_dir(ns_inode(ns_of(c), h)) ? ns_quota(ns_of(c), h) : NULL;
+    const struct dir_quota *quota;
+    TRY(count_tree(c, req->path, &sum, &quota));
     NEW(c, Hdfs__QuotaUsage, hdfs__quota_usage, usage);
     usage->file_and_directory_count = sum.files + sum.directories + sum.symlinks;
     usage->space_consumed = sum.space;

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # The cluster in one process and the hdfs wrapper: starts, serves, exit codes, data that stays, signals, tidying up.
-#   mini.sh BIN      BIN: folder with dfs and hdfs. Prints one line a check; exit 0 when all are good.
+#   mini.sh [BIN]    BIN: folder with dfs and hdfs (default: HADRON_BIN, else build/dev/bin). Prints one line a check; exit 0 when all are good.
 set -u
-[ $# = 1 ] || { sed -n '2,3s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
-bin=$(cd "$1" && pwd)
+bin=$(cd "${1:-${HADRON_BIN:-$(dirname "$0")/../../build/dev/bin}}" && pwd) || exit 2
 work=$(mktemp -d)
 export TMPDIR=$work/tmp
 mkdir "$TMPDIR"
