@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(path_compare(absolute, absolute) == 0);
     CHECK(path_compare(absolute, name) == -path_compare(name, absolute));
     struct path_parts parts;
-    (void)path_split(pattern, &parts, &err);
+    if (path_split(pattern, &parts, &err) != 0)
+        CHECK(err.text[0] != '\0');
     struct mode_change change;
     if (mode_parse(pattern, &change))
         CHECK(mode_apply(&change, 0644, false) <= 01777);

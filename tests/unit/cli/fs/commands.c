@@ -1,5 +1,5 @@
 /* commands.c - whole commands on the local disk: outputs, errors, exit codes. What they print on
- * HDFS is compared with Hadoop's shell by tests/integration/shell_compare.sh. */
+ * HDFS is compared with Hadoop's shell by tests/integration/shell_compare. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <sys/stat.h>
