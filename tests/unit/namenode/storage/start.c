@@ -315,8 +315,8 @@ static void take_image(struct node *n)
     cr_assert_eq(checkpoint_start(n->storage, n->nn, &events, &c, &err), 0, "%s", err.text);
     node_commit_code(n, OP_start_log_segment);
     edit_log_kick(n->log);
-    for (int i = 0; outcome.state == 0 && i < 20000; i++)
-        usleep(500);
+    for (int i = 0; outcome.state == 0 && i < 240000; i++)
+        usleep(500); /* a busy disk takes seconds for a sync */
     checkpoint_free(c);
     cr_assert_eq(outcome.state, 1, "%s", outcome.err.text);
 }
