@@ -120,7 +120,7 @@ void node_must_start(struct node *n, struct fixture *f)
 void node_wait(struct node *n)
 {
     edit_log_kick(n->log);
-    for (int i = 0; n->durable < n->nn->last_txid && !n->lost && i < 20000; i++)
+    for (int i = 0; n->durable < n->nn->last_txid && !n->lost && i < 240000; i++)
         usleep(500);
 }
 
