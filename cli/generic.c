@@ -13,18 +13,9 @@ static void add_setting(struct generic *g, char *take_setting)
     g->settings[g->count] = NULL;
 }
 
-struct file_settings {
-    struct generic *g;
-    struct conf *conf;
-};
-
-static void add_unknown(void *ctx, const char *name, const char *file)
+static void add_property(void *ctx, const char *name, const char *value)
 {
-    struct file_settings *f = ctx;
-    const char *value = conf_raw(f->conf, name);
-    (void)file;
-    if (value != NULL)
-        add_setting(f->g, text_printf("%s=%s", name, value));
+    add_setting(ctx, text_printf("%s=%s", name, value));
 }
 
 /* The properties of one more file become settings, so that libdfs sees them as well. */
@@ -37,10 +28,7 @@ static bool add_file(struct generic *g, const char *path)
         conf_free(c);
         return false;
     }
-    for (enum conf_key k = 0; k < CONF_KEY_COUNT; k++)
-        if (conf_is_set(c, k))
-            add_setting(g, text_printf("%s=%s", conf_name(k), conf_raw(c, conf_name(k))));
-    conf_unknown(c, add_unknown, &(struct file_settings){g, c});
+    conf_each(c, add_property, g);
     conf_free(c);
     return true;
 }

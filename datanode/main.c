@@ -64,12 +64,6 @@ static int load(const struct arguments *a, struct conf *conf, struct err *err)
     return conf_finish(conf, err);
 }
 
-static void on_unknown(void *ctx, const char *name, const char *file)
-{
-    (void)ctx;
-    log_info("a property is not honoured name=%s file=%s", name, file);
-}
-
 struct ending {
     pthread_t main_thread;
     bool failed;
@@ -125,7 +119,7 @@ int main(int argc, char **argv)
             log_error("the configuration can't be used cause=%s", log_quote(err.text));
             rc = 1;
         } else {
-            conf_unknown(conf, on_unknown, NULL);
+            conf_log_unknown(conf);
             rc = serve(conf, &signals);
         }
     } else {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/auth/auth.h"
 #include "common/obs/obs.h"
 #include "datanode/control/control.h"
 #include "datanode/server/server.h"
@@ -174,6 +175,7 @@ static int start_control(struct datanode *dn, struct err *err)
 static int start(struct datanode *dn, struct err *err)
 {
     const struct conf *conf = dn->conf;
+    TRY(auth_check_protection(conf, err));
     TRY(store_open(conf, &dn->store, err));
     dn->pipeline = (struct pipeline_config){
         .store = dn->store,

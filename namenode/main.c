@@ -104,10 +104,12 @@ static int add_properties(int argc, char **argv, struct conf *conf, struct err *
     return 0;
 }
 
-static void name_unknown(void *ctx, const char *name, const char *file)
+static void name_ignored(const struct conf *conf)
 {
-    (void)ctx;
-    log_info("property is not known and has no effect name=%s file=%s", name, file);
+    conf_log_unknown(conf);
+    if (conf_is_set(conf, CONF_nn_servicerpc_address)) /* DataNodes of a Hadoop NameNode use it */
+        log_warn("a configuration key is not honoured by the namenode key=%s",
+                 conf_name(CONF_nn_servicerpc_address));
 }
 
 static int format(const struct conf *conf, const struct namenode_format_options *options)
@@ -123,7 +125,7 @@ static int serve(const struct conf *conf, const sigset_t *stops)
 {
     struct namenode *n;
     struct err err = {0};
-    conf_unknown(conf, name_unknown, NULL);
+    name_ignored(conf);
     if (namenode_start(conf, &n, &err) != 0) {
         log_error("namenode can't start why=%s", log_quote(err.text));
         fprintf(stderr, "dfs-namenode: %s\n", err.text);

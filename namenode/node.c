@@ -45,6 +45,7 @@ int namenode_format(const struct conf *conf, const struct namenode_format_option
                     struct err *err)
 {
     char address[64], user[256];
+    TRY(auth_check_protection(conf, err));
     own_address(address);
     TRY(auth_process_user(user, sizeof(user), err));
     struct storage_format_options o = {.force = options->force,
@@ -89,6 +90,7 @@ static int start(struct namenode *n, struct err *err)
     struct storage_loaded loaded;
     struct addr listen;
     char user[256];
+    TRY(auth_check_protection(n->conf, err));
     TRY(auth_process_user(user, sizeof(user), err));
     TRY(server_address_from_conf(n->conf, &listen, err)); /* before the long work */
     TRY(storage_open(n->conf, &n->storage, err));

@@ -152,12 +152,11 @@ static bool confirm(const char *question)
 
 static int may_delete(struct shell *sh, const struct item *item, bool *ret, struct err *err)
 {
-    const char *text = conf_raw(stores_conf(sh->stores), "hadoop.shell.delete.limit.num.files");
-    uint64_t limit = text == NULL ? 100 : strtoull(text, NULL, 10);
+    int64_t limit = conf_int(stores_conf(sh->stores), CONF_shell_delete_limit);
     struct dfs_summary summary;
     TRY(store_summary(item->store, item->path, &summary, err));
     *ret = true;
-    if (limit == 0 || summary.files <= limit)
+    if (limit == 0 || summary.files <= (uint64_t)limit)
         return 0;
     auto_text question =
         text_printf("Proceed deleting %llu files?", (unsigned long long)summary.files);

@@ -1,7 +1,7 @@
 /* place.c - folders and settings of a small cluster.
  * Its settings differ from the defaults in what makes a cluster on one machine quick: heartbeats
- * each second, no delay before safe mode is left, no look-up of host names. No configuration of the
- * machine is read. Thread: main's. */
+ * each second, no delay before safe mode is left. No configuration of the machine is read.
+ * Thread: main's. */
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,10 +129,8 @@ static int set_common(struct conf *c, const struct mini_options *o, const struct
 static int set_namenode(struct conf *c, const struct mini_place *place, struct err *err)
 {
     TRY(set(c, err, "dfs.namenode.name.dir", "file://%s/name", place->base));
-    TRY(set(c, err, "dfs.namenode.http-address", "127.0.0.1:0"));
     TRY(set(c, err, "dfs.namenode.safemode.extension", "0"));
-    TRY(set(c, err, "dfs.namenode.redundancy.interval.seconds", "1s"));
-    return set(c, err, "dfs.namenode.datanode.registration.ip-hostname-check", "false");
+    return set(c, err, "dfs.namenode.redundancy.interval.seconds", "1s");
 }
 
 static int set_datanode(struct conf *c, const struct mini_place *place, unsigned index,

@@ -8,6 +8,11 @@ struct conf;
  * it has none). */
 must_use int auth_process_user(char *out, size_t size, struct err *err);
 
+/* Fails with ERR_CONFIG when the configuration asks for a protection that isn't there: Kerberos,
+ * block tokens, integrity or privacy of RPC, protection or encryption of the data port. The text
+ * names key, value and remedy. Servers and clients call it before they do anything. */
+must_use int auth_check_protection(const struct conf *conf, struct err *err);
+
 /* Groups of users: hadoop.user.group.static.mapping.overrides first, then the system's databases
  * (NSS), remembered for hadoop.security.groups.cache.secs (unknown users for 30 s). */
 struct groups;

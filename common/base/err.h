@@ -44,11 +44,21 @@ struct err {
             return rc_; \
     } while (0)
 
-/* Sets *err (may be NULL) and returns code. */
-#define fail(err, code, ...) fail_at((err), (code), __FILE__, __LINE__, __VA_ARGS__)
+/* Tells the compiler, too, that an error is never 0, so that it follows out-parameters through TRY.
+ */
+#define err_negative(call)           \
+    __extension__({                  \
+        int code_ = (call);          \
+        if (code_ >= 0)              \
+            __builtin_unreachable(); \
+        code_;                       \
+    })
+/* Sets *err (may be NULL) and returns code, which is negative. */
+#define fail(err, code, ...) err_negative(fail_at((err), (code), __FILE__, __LINE__, __VA_ARGS__))
 /* The same for a failed system call: code by errno (ENOSPC, ENOENT, EACCES, ETIMEDOUT, ECONNREFUSED
  * ... have their own, the rest is ERR_IO), text "<what>: <strerror>". */
-#define fail_errno(err, ...) fail_errno_at((err), errno, __FILE__, __LINE__, __VA_ARGS__)
+#define fail_errno(err, ...) \
+    err_negative(fail_errno_at((err), errno, __FILE__, __LINE__, __VA_ARGS__))
 
 int fail_at(struct err *err, int code, const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

@@ -58,10 +58,15 @@ const char *conf_raw(const struct conf *c, const char *name);
  * conf_list_free. */
 must_use int conf_list(const char *value, char ***ret_items, size_t *ret_count);
 void conf_list_free(char **items, size_t count);
-/* Calls back for each property of the sources that is in nobody's table (to be named once in the
- * log). */
+/* Every property of the sources, its value expanded as far as can be. */
+void conf_each(const struct conf *c, void (*cb)(void *ctx, const char *name, const char *value),
+               void *ctx);
+/* Calls back for each property of the sources that nobody honours: neither in keys.def nor of a
+ * family like hadoop.proxyuser.<user>.groups, nor referred to by another one. */
 void conf_unknown(const struct conf *c, void (*cb)(void *ctx, const char *name, const char *file),
                   void *ctx);
+/* Names these in the log, one line each. For servers, once at start. */
+void conf_log_unknown(const struct conf *c);
 /* The key's name and the help of the table. */
 const char *conf_name(enum conf_key key);
 const char *conf_help(enum conf_key key);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/conf/internal.h"
+#include "common/obs/obs.h"
 
 const char *conf_str(const struct conf *c, enum conf_key key)
 {
@@ -57,12 +58,45 @@ const char *conf_raw(const struct conf *c, const char *name)
     return c->values[key].text;
 }
 
+/* Whether ${name} or ${name:-...} is in some value: then the property has an effect. */
+static bool is_referred_to(const struct conf *c, const char *name)
+{
+    size_t size = strlen(name);
+    for (const struct conf_property *p = c->properties; p != NULL; p = p->hh.next) {
+        for (const char *at = p->value; (at = strstr(at, "${")) != NULL;) {
+            at += 2;
+            if (strncmp(at, name, size) == 0 && at[size] == '}')
+                return true;
+        }
+    }
+    return false;
+}
+
 void conf_unknown(const struct conf *c, void (*cb)(void *ctx, const char *name, const char *file),
                   void *ctx)
 {
     for (const struct conf_property *p = c->properties; p != NULL; p = p->hh.next)
-        if (!conf_name_known(p->name))
+        if (!conf_name_known(p->name) && !is_referred_to(c, p->name))
             cb(ctx, p->name, p->origin);
+}
+
+void conf_each(const struct conf *c, void (*cb)(void *ctx, const char *name, const char *value),
+               void *ctx)
+{
+    for (const struct conf_property *p = c->properties; p != NULL; p = p->hh.next)
+        cb(ctx, p->name, p->expanded != NULL ? p->expanded : p->value);
+}
+
+static void log_unknown(void *ctx, const char *name, const char *file)
+{
+    (void)ctx;
+    log_warn("a configuration key is not honoured key=%s file=%s", log_quote(name),
+             log_quote(file));
+}
+
+void conf_log_unknown(const struct conf *c)
+{
+    conf_unknown(c, log_unknown, NULL);
 }
 
 /* The next item of a comma list without the blanks around it; false: no more. */

@@ -84,7 +84,7 @@ must_use int conf_value_parse(const struct conf_key_info *key, const char *text,
 /* keys.c */
 const char *conf_name_current(const char *name); /* maps deprecated names */
 int conf_key_find(const char *name);             /* an enum conf_key, or -1 */
-bool conf_name_known(const char *name);          /* also with .<nameservice>[.<namenode>] behind */
+bool conf_name_known(const char *name); /* in the table or of a family like dfs.ha.namenodes.<ns> */
 
 /* conf.c */
 const struct conf_property *conf_property_find(const struct conf *c, const char *name);

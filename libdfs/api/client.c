@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/auth/auth.h"
 #include "libdfs/api/internal.h"
 
 enum { DEFAULTS_MS = 3600 * 1000, OP_MEMORY = 256 * 1024 * 1024 };
@@ -93,6 +94,7 @@ static int set_up(struct dfs *fs, const struct dfs_options *o, struct err *err)
     if (fs->conf == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a client");
     TRY(load_conf(o, fs->conf, err));
+    TRY(auth_check_protection(fs->conf, err));
     TRY(parse_umask(conf_str(fs->conf, CONF_umask), &fs->umask, err));
     TRY(meta_new(fs->conf, o->url, o->user, &fs->env.meta, err));
     io_env_load(&fs->env, fs->conf);

@@ -342,7 +342,7 @@ int fs_addBlock(struct call *c)
     RESPOND(c, Cp__AddBlockResponse, cp__add_block_response);
     struct resolved r;
     uint32_t targets[MAX_TARGETS];
-    size_t count;
+    size_t count = 0;
     bool retry;
     TRY(call_check_pool(c, req->previous));
     TRY(call_check_safe_mode(c, "Cannot add block to ", req->src));

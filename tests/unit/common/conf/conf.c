@@ -139,13 +139,13 @@ Test(conf, cycles_are_errors)
     cr_assert_eq(add_one(c, "one", "${two}"), 0);
     cr_assert_eq(add_one(c, "two", "x${one}"), 0);
     cr_assert_eq(conf_finish(c, &err), 0); /* nobody needs them */
-    cr_assert_eq(add_one(c, "dfs.hosts", "${one}"), 0);
+    cr_assert_eq(add_one(c, "net.topology.table.file.name", "${one}"), 0);
     cr_assert_eq(conf_finish(c, &err), ERR_CONFIG);
-    assert_text("dfs.hosts");
+    assert_text("net.topology.table.file.name");
     assert_text("refers to itself");
     conf_free(c);
     c = conf_new();
-    cr_assert_eq(add_one(c, "dfs.hosts", "${dfs.hosts}"), 0);
+    cr_assert_eq(add_one(c, "net.topology.table.file.name", "${net.topology.table.file.name}"), 0);
     cr_assert_eq(conf_finish(c, &err), ERR_CONFIG);
     conf_free(c);
 }
@@ -161,7 +161,7 @@ static struct conf *chain(int length)
         cr_assert_eq(add_one(c, key, value), 0);
     }
     snprintf(value, sizeof(value), "${k%d}", length - 1);
-    cr_assert_eq(add_one(c, "dfs.hosts", value), 0);
+    cr_assert_eq(add_one(c, "net.topology.table.file.name", value), 0);
     return c;
 }
 
@@ -169,7 +169,7 @@ Test(conf, depth_is_limited_to_20)
 {
     struct conf *c = chain(20);
     cr_assert_eq(conf_finish(c, &err), 0, "%s", err.text);
-    cr_assert_str_eq(conf_str(c, CONF_hosts), "end");
+    cr_assert_str_eq(conf_str(c, CONF_topology_table), "end");
     conf_free(c);
     c = chain(21);
     cr_assert_eq(conf_finish(c, &err), ERR_CONFIG);
@@ -187,7 +187,7 @@ Test(conf, doubling_references_are_refused)
         snprintf(value, sizeof(value), "${k%d}${k%d}${k%d}${k%d}", i - 1, i - 1, i - 1, i - 1);
         cr_assert_eq(add_one(c, key, i < 17 ? value : "${k16}"), 0);
     }
-    cr_assert_eq(add_one(c, "dfs.hosts", "${k17}"), 0);
+    cr_assert_eq(add_one(c, "net.topology.table.file.name", "${k17}"), 0);
     cr_assert_eq(conf_finish(c, &err), ERR_CONFIG);
     assert_text("expand to more than");
     conf_free(c);
@@ -276,10 +276,11 @@ Test(conf, bad_values_name_key_value_and_file_and_change_nothing)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct conf *c = conf_new();
         char body[1024];
-        snprintf(body, sizeof(body),
-                 "<property><name>dfs.hosts</name><value>changed</value></property>"
-                 "<property><name>%s</name><value>%s</value></property>",
-                 cases[i].key, cases[i].value);
+        snprintf(
+            body, sizeof(body),
+            "<property><name>net.topology.table.file.name</name><value>changed</value></property>"
+            "<property><name>%s</name><value>%s</value></property>",
+            cases[i].key, cases[i].value);
         cr_assert_eq(add(c, "/etc/x/hdfs-site.xml", body), ERR_CONFIG, "%s", cases[i].value);
         const char *key =
             strcmp(cases[i].key, "dfs.permissions") == 0 ? "dfs.permissions.enabled" : cases[i].key;
@@ -287,7 +288,7 @@ Test(conf, bad_values_name_key_value_and_file_and_change_nothing)
         assert_text(cases[i].value);
         assert_text(cases[i].why);
         assert_text("/etc/x/hdfs-site.xml");
-        cr_assert_str_eq(conf_str(c, CONF_hosts), "");
+        cr_assert_str_eq(conf_str(c, CONF_topology_table), "");
         cr_assert_eq(conf_int(c, CONF_replication), 3);
         conf_free(c);
     }
@@ -308,15 +309,15 @@ Test(conf, settings_are_checked)
 Test(conf, attributes_comments_and_descriptions)
 {
     struct conf *c = conf_new();
-    cr_assert_eq(
-        add(c, "f",
-            "<!-- c --><property name=\"dfs.replication\" value=\"4\" final=\"true\"/>"
-            "<property><description>x <value>no</value></description><name> dfs.hosts </name>"
-            "<value>a&amp;b<![CDATA[<c>]]></value><source>s</source></property>"
-            "<property><name>no.value</name></property><other><name>q</name></other>"),
-        0, "%s", err.text);
+    cr_assert_eq(add(c, "f",
+                     "<!-- c --><property name=\"dfs.replication\" value=\"4\" final=\"true\"/>"
+                     "<property><description>x <value>no</value></description><name> "
+                     "net.topology.table.file.name </name>"
+                     "<value>a&amp;b<![CDATA[<c>]]></value><source>s</source></property>"
+                     "<property><name>no.value</name></property><other><name>q</name></other>"),
+                 0, "%s", err.text);
     cr_assert_eq(conf_int(c, CONF_replication), 4);
-    cr_assert_str_eq(conf_str(c, CONF_hosts), "a&b<c>");
+    cr_assert_str_eq(conf_str(c, CONF_topology_table), "a&b<c>");
     cr_assert_null(conf_raw(c, "no.value"));
     cr_assert_null(conf_raw(c, "q"));
     cr_assert_eq(add_one(c, "dfs.replication", "5"), 0);
@@ -413,12 +414,12 @@ Test(conf, a_copy_is_independent)
 {
     struct conf *c = conf_new();
     cr_assert_eq(add_one(c, "base", "/b"), 0);
-    cr_assert_eq(add_one(c, "dfs.hosts", "${base}/h"), 0);
+    cr_assert_eq(add_one(c, "net.topology.table.file.name", "${base}/h"), 0);
     struct conf *d = conf_copy(c);
     cr_assert_eq(conf_set(c, "base", "/c", &err), 0);
     conf_free(c);
-    cr_assert_str_eq(conf_str(d, CONF_hosts), "/b/h");
-    cr_assert(conf_is_set(d, CONF_hosts));
+    cr_assert_str_eq(conf_str(d, CONF_topology_table), "/b/h");
+    cr_assert(conf_is_set(d, CONF_topology_table));
     conf_free(d);
 }
 
@@ -436,9 +437,49 @@ Test(conf, unknown_keys_are_told)
     cr_assert_eq(add_one(c, "dfs.nonsense", "1"), 0);
     cr_assert_eq(add_one(c, "dfs.namenode.rpc-address.ns1.nn1", "h:1"), 0);
     cr_assert_eq(add_one(c, "dfs.replication", "1"), 0);
+    cr_assert_eq(add_one(c, "dfs.ha.namenodes.ns1", "nn1"), 0);
+    cr_assert_eq(add_one(c, "hadoop.proxyuser.hive.groups", "*"), 0);
+    cr_assert_eq(add_one(c, "base", "/data"), 0);
+    cr_assert_eq(add_one(c, "dfs.datanode.data.dir", "${base}/dn"), 0);
     conf_unknown(c, count_unknown, &count);
     cr_assert_eq(count, 1);
     cr_assert_str_eq(conf_raw(c, "dfs.namenode.rpc-address.ns1.nn1"), "h:1");
+    conf_free(c);
+}
+
+static void match_unknown(void *ctx, const char *name, const char *file)
+{
+    (void)file;
+    cr_assert_str_eq(name, "dfs.namenode.name.dir.restore");
+    ++*(int *)ctx;
+}
+
+Test(conf, a_longer_name_than_a_known_one_is_unknown)
+{
+    struct conf *c = conf_new();
+    int count = 0;
+    cr_assert_eq(add_one(c, "dfs.namenode.name.dir.restore", "true"), 0);
+    conf_unknown(c, match_unknown, &count);
+    cr_assert_eq(count, 1);
+    conf_free(c);
+}
+
+static void count_property(void *ctx, const char *name, const char *value)
+{
+    int *count = ctx;
+    ++*count;
+    cr_assert(strcmp(name, "base") == 0 || strcmp(name, "dfs.ha.namenodes.ns1") == 0);
+    cr_assert_str_eq(value, "x");
+}
+
+Test(conf, each_property_expanded)
+{
+    struct conf *c = conf_new();
+    int count = 0;
+    cr_assert_eq(add_one(c, "base", "x"), 0);
+    cr_assert_eq(add_one(c, "dfs.ha.namenodes.ns1", "${base}"), 0);
+    conf_each(c, count_property, &count);
+    cr_assert_eq(count, 2);
     conf_free(c);
 }
 
