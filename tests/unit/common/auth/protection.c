@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "common/auth/auth.h"
 #include "common/conf/conf.h"
