@@ -58,7 +58,7 @@ const char *conf_raw(const struct conf *c, const char *name)
     return c->values[key].text;
 }
 
-/* Whether ${name} or ${name:-...} is in some value: then the property has an effect. */
+/* Whether ${name} is in some value: then the property has an effect. */
 static bool is_referred_to(const struct conf *c, const char *name)
 {
     size_t size = strlen(name);

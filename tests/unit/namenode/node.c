@@ -122,6 +122,22 @@ Test(node, keeps_what_it_answered)
     teardown(&f);
 }
 
+Test(node, does_not_pretend_to_protect)
+{
+    struct fixture f;
+    struct err err = {0};
+    struct namenode_format_options o = {.force = true, .non_interactive = true};
+    setup(&f);
+    set(&f, "hadoop.security.authentication", "kerberos");
+    cr_assert_eq(namenode_start(f.conf, &f.nn, &err), ERR_CONFIG);
+    cr_assert_not_null(strstr(err.text, "hadoop.security.authentication=kerberos"));
+    cr_assert_eq(namenode_format(f.conf, &o, &err), ERR_CONFIG);
+    set(&f, "hadoop.security.authentication", "simple");
+    up(&f); /* nothing was touched */
+    down(&f);
+    teardown(&f);
+}
+
 static bool set_safe_mode(struct fixture *f, int action)
 {
     struct err err = {0};
