@@ -156,19 +156,28 @@ static void cut_power(void)
     closedir(d);
 }
 
-/* Before each change: is this the moment? */
-static void step(void)
+/* Before each change: is this the moment? Unarmed, nothing is locked: tests of checkpoints fork,
+ * and a child would inherit a lock that another thread holds. */
+static bool enter(void)
 {
     if (!disk.armed)
-        return;
+        return false;
+    pthread_mutex_lock(&disk.lock);
     if (disk.steps++ == disk.cut_at && !disk.cut)
         cut_power();
+    return true;
+}
+
+static void leave(bool modelled)
+{
+    if (modelled)
+        pthread_mutex_unlock(&disk.lock);
 }
 
 static void synced(int fd)
 {
     bool is_dir;
-    if (!disk.armed || disk.cut || !in_dir(fd, &is_dir))
+    if (disk.cut || !in_dir(fd, &is_dir))
         return;
     if (is_dir) {
         remember_names();
@@ -189,19 +198,18 @@ static void synced(int fd)
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
-    pthread_mutex_lock(&disk.lock);
-    step();
+    bool modelled = enter();
     long n = syscall(SYS_pwrite64, fd, data, size, at);
-    pthread_mutex_unlock(&disk.lock);
+    leave(modelled);
     return n;
 }
 
 int fdatasync(int fd)
 {
-    pthread_mutex_lock(&disk.lock);
-    step();
-    synced(fd);
-    pthread_mutex_unlock(&disk.lock);
+    bool modelled = enter();
+    if (modelled)
+        synced(fd);
+    leave(modelled);
     return 0;
 }
 
@@ -212,19 +220,17 @@ int fsync(int fd)
 
 int rename(const char *from, const char *to)
 {
-    pthread_mutex_lock(&disk.lock);
-    step();
+    bool modelled = enter();
     long rc = syscall(SYS_rename, from, to);
-    pthread_mutex_unlock(&disk.lock);
+    leave(modelled);
     return (int)rc;
 }
 
 int ftruncate(int fd, off_t size)
 {
-    pthread_mutex_lock(&disk.lock);
-    step();
+    bool modelled = enter();
     long rc = syscall(SYS_ftruncate, fd, size);
-    pthread_mutex_unlock(&disk.lock);
+    leave(modelled);
     return (int)rc;
 }
 
