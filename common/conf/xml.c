@@ -63,7 +63,7 @@ static char *dup_trimmed(const char *text, size_t size)
     }
     while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL)
         size--;
-    return strndup(text, size);
+    return size == 0 ? strdup("") : strndup(text, size); /* text may be NULL then */
 }
 
 static void set_field(struct parse *p, enum field field, const char *text, size_t size)
@@ -158,7 +158,7 @@ static void on_end(void *context, const XML_Char *element)
     if (p->rc != 0)
         return;
     if (p->depth == 3 && p->field != FIELD_NONE) {
-        set_field(p, p->field, (const char *)p->text.data + p->text.start, buf_size(&p->text));
+        set_field(p, p->field, (const char *)buf_head(&p->text), buf_size(&p->text));
         p->field = FIELD_NONE;
     } else if (p->depth == 2 && p->in_property) {
         p->in_property = false;

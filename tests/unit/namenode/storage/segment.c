@@ -120,7 +120,8 @@ Test(segment, an_unwritten_sector_before_good_edits_is_torn)
     make(4096);
     size_t end = buf_size(&original) - 4096;
     cr_assert_gt(end, 2048, "the sample must be long enough");
-    memset(buf_head(&original) + 512, 0xff, 512);
+    cr_assert_not_null(original.data);
+    memset(original.data + original.start + 512, 0xff, 512);
     struct segment_scan scan = scan_of(buf_head(&original), buf_size(&original));
     cr_assert_eq(scan.state, SEGMENT_TORN, "%s", scan.why.text);
 }
