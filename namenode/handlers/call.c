@@ -1,6 +1,6 @@
 /* call.c - from method to handler, and the checks that most handlers begin with. */
+#include "namenode/handlers/call.h"
 #include "ha.pb-c.h"
-#include "namenode/handlers/internal.h"
 
 #define H(name) [CLIENT_##name] = fs_##name,
 static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {SERVED_CLIENT_METHODS(H)};
@@ -95,6 +95,12 @@ int call_check_access(struct call *c, const struct resolved *r, struct ns_want w
     struct ns_caller store;
     const struct ns_caller *caller = call_caller(c, &store);
     return caller == NULL ? 0 : ns_check_access(ns_of(c), caller, r, want, &c->err);
+}
+
+struct ns_limits call_limits(const struct call *c)
+{
+    const struct nn_settings *s = c->env->settings;
+    return (struct ns_limits){s->max_component_length, s->max_dir_items};
 }
 
 int call_commit(struct call *c, struct edit *e)

@@ -1,5 +1,5 @@
 /* status.c - what many answers contain: file status, located blocks, DataNode descriptions. */
-#include "namenode/handlers/internal.h"
+#include "namenode/handlers/call.h"
 
 enum { MAX_LOCATIONS = 512 };
 

@@ -1,11 +1,5 @@
-/* tree.c - what changes the tree: mkdirs, rename, delete, symlinks. */
-#include "namenode/handlers/internal.h"
-
-static struct ns_limits limits_of(const struct call *c)
-{
-    const struct nn_settings *s = c->env->settings;
-    return (struct ns_limits){s->max_component_length, s->max_dir_items};
-}
+/* tree.c - what changes the tree: mkdirs, rename, delete. */
+#include "namenode/handlers/call.h"
 
 int fs_mkdirs(struct call *c)
 {
@@ -26,7 +20,7 @@ int fs_mkdirs(struct call *c)
     TRY(call_check_access(c, &r, (struct ns_want){.ancestor = ACCESS_WRITE}));
     if (!req->create_parent)
         TRY(ns_check_parent(ns_of(c), &r, &c->err));
-    TRY(ns_check_new(ns_of(c), &r, limits_of(c), &c->err));
+    TRY(ns_check_new(ns_of(c), &r, call_limits(c), &c->err));
     if (r.depth > 1)
         TRY(call_make_dirs(c, &r, r.depth - 1, ns_implied_parent_mode(ns_of(c), &r, mode, false),
                            unmasked >= 0 ? unmasked | 0300 : -1));
@@ -44,7 +38,8 @@ int fs_rename(struct call *c)
     TRY(call_resolve(c, req->src, PATH_WRITE_LINK, &src));
     TRY(call_resolve(c, req->dst, PATH_CREATE_LINK, &dst));
     TRY(call_check_access(c, &src, (struct ns_want){.parent = ACCESS_WRITE}));
-    TRY(ns_check_rename_old(ns_of(c), &src, &dst, limits_of(c), arena_of(c), &ok, &noop, &c->err));
+    TRY(ns_check_rename_old(ns_of(c), &src, &dst, call_limits(c), arena_of(c), &ok, &noop,
+                            &c->err));
     TRY(call_check_access(c, &dst, (struct ns_want){.ancestor = ACCESS_WRITE}));
     res->result = ok;
     if (!ok || noop)
@@ -74,7 +69,7 @@ int fs_rename2(struct call *c)
                                            .subtree = to_trash ? ACCESS_ALL : 0,
                                            .ignore_empty = to_trash}));
     TRY(call_check_access(c, &dst, (struct ns_want){.ancestor = ACCESS_WRITE}));
-    TRY(ns_check_rename(ns_of(c), &src, &dst, req->overwrite_dest, limits_of(c), &c->err));
+    TRY(ns_check_rename(ns_of(c), &src, &dst, req->overwrite_dest, call_limits(c), &c->err));
     uint8_t options[2];
     size_t n = 0;
     options[n++] = req->overwrite_dest ? RENAME_OVERWRITE : RENAME_NONE;
@@ -111,9 +106,4 @@ int fs_delete(struct call *c)
     e.delete.time = (uint64_t)c->now_ms;
     e.delete.rpc = call_rpc_ids(c);
     return call_commit(c, &e);
-}
-
-int fs_createSymlink(struct call *c)
-{
-    return fail(&c->err, ERR_UNSUPPORTED, "Symlinks not supported");
 }

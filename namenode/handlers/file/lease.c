@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "common/obs/obs.h"
-#include "namenode/handlers/internal.h"
+#include "namenode/handlers/file/internal.h"
 
 enum { SOFT_LIMIT_MS = 60 * 1000, RELEASES_A_TICK = 100 };
 

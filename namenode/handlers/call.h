@@ -1,4 +1,4 @@
-/* internal.h - what the handlers of this folder share. Thread: state. */
+/* call.h - what the rooms of handlers/ share: checks, answers, the tables. Thread: state. */
 #pragma once
 #include "client.pb-c.h"
 #include "datanode.pb-c.h"
@@ -44,6 +44,7 @@ static inline struct arena *arena_of(struct call *c)
 }
 
 /* call.c */
+struct ns_limits call_limits(const struct call *c); /* of names and directories */
 int call_no_memory(struct call *c);
 /* ERR_SAFE_MODE "<what> <path>. Name node is in safe mode.\n<tip>" while it is on. */
 int call_check_safe_mode(struct call *c, const char *what, const char *path);
@@ -58,7 +59,7 @@ struct edit_rpc_ids call_rpc_ids(const struct call *c);
 int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked);
 /* The block pool that a client names must be ours. */
 int call_check_pool(struct call *c, const Hdfs__ExtendedBlock *block);
-/* write.c: within the configured minimum and maximum; client may be NULL. */
+/* file/create.c: within the configured minimum and maximum; client may be NULL. */
 int call_check_replication(struct call *c, uint32_t replication, const char *path,
                            const char *client);
 
@@ -73,23 +74,9 @@ int status_located_blocks(struct call *c, handle_t file, uint64_t offset, uint64
                           Hdfs__LocatedBlocks **ret);
 int status_empty_token(struct call *c, Rpc__Token **ret);
 
-/* write.c, lease.c */
-/* The open file that `holder` writes: by id if that isn't 0, else by path. */
-int writer_file(struct call *c, const char *path, uint64_t file_id, const char *holder,
-                struct resolved *ret);
-/* Closes a file whose writer is gone, if no block has to be recovered for that. *ret_closed false:
- * the last block needs recovery by DataNodes. */
-int lease_release(const struct handler_env *env, handle_t file, int64_t now_ms, struct arena *arena,
-                  bool *ret_closed, struct err *err);
-/* What stands in the way of another writer of an existing file: ERR_BEING_CREATED, ERR_RECOVERY. 0:
- * nothing. */
-int lease_check_other_writer(struct call *c, const struct resolved *r, const char *holder,
-                             const char *operation);
-
 #define H(name) handler_fn fs_##name;
 SERVED_CLIENT_METHODS(H)
 #undef H
 #define H(name) handler_fn dn_##name;
 SERVED_DATANODE_METHODS(H)
 #undef H
-int report_bad_blocks(struct call *c, Hdfs__LocatedBlock **list, size_t count);

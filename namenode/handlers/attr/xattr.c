@@ -1,0 +1,180 @@
+/* xattr.c - extended attributes: name spaces, limits, flags. */
+#include "namenode/handlers/call.h"
+
+enum { MAX_XATTRS = 32, MAX_XATTR_SIZE = 16384 }; /* dfs.namenode.fs-limits.max-xattr... */
+
+static const char *const space_names[] = {"user", "trusted", "security", "system", "raw"};
+
+/* Whether the caller may see attributes of that namespace. */
+static bool space_visible(const struct call *c, unsigned space, bool raw)
+{
+    bool super = c->who.superuser || !c->env->settings->permissions_enabled;
+    return space == XATTR_USER || (space == XATTR_TRUSTED && super) ||
+           (space == XATTR_RAW && super && raw);
+}
+
+static int check_space(struct call *c, const Hdfs__XAttr *x, bool raw)
+{
+    if (x == NULL || (unsigned)x->namespace_ >= ARRAY_SIZE(space_names))
+        return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%s names no extended attribute",
+                    c->rpc->method->name);
+    if (!space_visible(c, (unsigned)x->namespace_, raw))
+        return fail(&c->err, ERR_ACCESS, "User doesn't have permission for xattr: %s.%s",
+                    space_names[x->namespace_], x->name);
+    return 0;
+}
+
+static int add_xattr(struct call *c, unsigned space, const char *name, struct slice value,
+                     Hdfs__XAttr **list, size_t *n)
+{
+    NEW(c, Hdfs__XAttr, hdfs__xattr, x);
+    x->namespace_ = (Hdfs__XAttr__XAttrNamespace)space;
+    x->name = (char *)name;
+    x->has_value = true;
+    x->value = (ProtobufCBinaryData){value.size, (uint8_t *)value.data};
+    list[(*n)++] = x;
+    return 0;
+}
+
+/* All that the caller may see; values are left out unless wanted. */
+static int visible_xattrs(struct call *c, const struct resolved *r, bool values, Hdfs__XAttr ***ret,
+                          size_t *ret_count)
+{
+    struct xattr x;
+    uint32_t cursor = 0;
+    size_t count = 0;
+    handle_t h = resolved_last(r);
+    while (ns_xattr_next(ns_of(c), h, &cursor, &x))
+        count++;
+    *ret = arena_array(arena_of(c), Hdfs__XAttr *, count);
+    if (*ret == NULL)
+        return call_no_memory(c);
+    for (cursor = 0, *ret_count = 0; ns_xattr_next(ns_of(c), h, &cursor, &x);)
+        if (space_visible(c, x.space, r->raw))
+            TRY(add_xattr(c, x.space, ns_interned(ns_of(c), NAME_XATTR, x.name),
+                          values ? x.value : (struct slice){0}, *ret, ret_count));
+    return 0;
+}
+
+int fs_getXAttrs(struct call *c)
+{
+    REQUEST(c, Cp__GetXAttrsRequest);
+    RESPOND(c, Cp__GetXAttrsResponse, cp__get_xattrs_response);
+    struct resolved r;
+    TRY(call_resolve(c, req->src, PATH_READ, &r));
+    for (size_t i = 0; i < req->n_xattrs; i++)
+        TRY(check_space(c, req->xattrs[i], r.raw));
+    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
+    if (req->n_xattrs == 0)
+        return visible_xattrs(c, &r, true, &res->xattrs, &res->n_xattrs);
+    res->xattrs = arena_array(arena_of(c), Hdfs__XAttr *, req->n_xattrs);
+    if (res->xattrs == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < req->n_xattrs; i++) {
+        struct slice value;
+        const Hdfs__XAttr *x = req->xattrs[i];
+        if (!ns_xattr_get(ns_of(c), resolved_last(&r), (unsigned)x->namespace_, x->name, &value))
+            return fail(&c->err, ERR_XATTR_NOT_FOUND,
+                        "At least one of the attributes provided was not found.");
+        TRY(add_xattr(c, (unsigned)x->namespace_, x->name, value, res->xattrs, &res->n_xattrs));
+    }
+    return 0;
+}
+
+int fs_listXAttrs(struct call *c)
+{
+    REQUEST(c, Cp__ListXAttrsRequest);
+    RESPOND(c, Cp__ListXAttrsResponse, cp__list_xattrs_response);
+    struct resolved r;
+    TRY(call_resolve(c, req->src, PATH_READ, &r));
+    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    TRY(call_check_access(c, &r, (struct ns_want){.parent = ACCESS_EXECUTE}));
+    return visible_xattrs(c, &r, false, &res->xattrs, &res->n_xattrs);
+}
+
+static int resolve_for_xattr(struct call *c, const char *src, const Hdfs__XAttr *x,
+                             struct resolved *r)
+{
+    TRY(call_resolve(c, src, PATH_WRITE, r));
+    TRY(check_space(c, x, r->raw));
+    TRY(ns_check_exists(ns_of(c), r, &c->err));
+    if (x->namespace_ == HDFS__XATTR__XATTR_NAMESPACE__USER)
+        TRY(call_check_access(c, r, (struct ns_want){.target = ACCESS_WRITE}));
+    return 0;
+}
+
+static int commit_xattr(struct call *c, uint8_t code, const struct resolved *r,
+                        const Hdfs__XAttr *x)
+{
+    struct edit_xattr *one = arena_new(arena_of(c), struct edit_xattr);
+    if (one == NULL)
+        return call_no_memory(c);
+    one->space = (uint8_t)x->namespace_;
+    one->name = slice_of(x->name);
+    if (x->has_value)
+        one->value = (struct slice){x->value.data, x->value.len};
+    struct edit e = {.code = code};
+    struct edit_xattr_list list = {.src = slice_of(r->text), .at = one, .count = 1};
+    if (code == OP_set_xattr) {
+        e.set_xattr.xattrs = list;
+        e.set_xattr.rpc = call_rpc_ids(c);
+    } else {
+        e.remove_xattr.xattrs = list;
+        e.remove_xattr.rpc = call_rpc_ids(c);
+    }
+    return call_commit(c, &e);
+}
+
+static int check_set_flags(struct call *c, handle_t h, const Hdfs__XAttr *x, uint32_t flags)
+{
+    struct slice old;
+    struct xattr each;
+    uint32_t cursor = 0, count = 0;
+    bool exists = ns_xattr_get(ns_of(c), h, (unsigned)x->namespace_, x->name, &old);
+    if (exists && (flags & HDFS__XATTR_SET_FLAG__XATTR_REPLACE) == 0)
+        return fail(&c->err, ERR_IO,
+                    "XAttr: %s already exists. The REPLACE flag must be specified.", x->name);
+    if (!exists && (flags & HDFS__XATTR_SET_FLAG__XATTR_CREATE) == 0)
+        return fail(&c->err, ERR_IO, "XAttr: %s does not exist. The CREATE flag must be specified.",
+                    x->name);
+    while (ns_xattr_next(ns_of(c), h, &cursor, &each))
+        count += each.space == XATTR_USER || each.space == XATTR_TRUSTED;
+    if (!exists && count >= MAX_XATTRS)
+        return fail(&c->err, ERR_IO,
+                    "Cannot add additional XAttr to inode, would exceed limit of %d", MAX_XATTRS);
+    return 0;
+}
+
+int fs_setXAttr(struct call *c)
+{
+    REQUEST(c, Cp__SetXAttrRequest);
+    RESPOND(c, Cp__SetXAttrResponse, cp__set_xattr_response);
+    struct resolved r;
+    (void)res;
+    TRY(call_check_safe_mode(c, "Cannot set XAttr on ", req->src));
+    TRY(resolve_for_xattr(c, req->src, req->xattr, &r));
+    size_t size = strlen(req->xattr->name) + req->xattr->value.len;
+    if (size > MAX_XATTR_SIZE)
+        return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
+                    "The XAttr is too big. The maximum combined size of the name and value is %d, "
+                    "but the total size is %zu",
+                    MAX_XATTR_SIZE, size);
+    TRY(check_set_flags(c, resolved_last(&r), req->xattr, req->flag));
+    return commit_xattr(c, OP_set_xattr, &r, req->xattr);
+}
+
+int fs_removeXAttr(struct call *c)
+{
+    REQUEST(c, Cp__RemoveXAttrRequest);
+    RESPOND(c, Cp__RemoveXAttrResponse, cp__remove_xattr_response);
+    struct resolved r;
+    struct slice old;
+    (void)res;
+    TRY(call_check_safe_mode(c, "Cannot remove XAttr entry on ", req->src));
+    TRY(resolve_for_xattr(c, req->src, req->xattr, &r));
+    if (!ns_xattr_get(ns_of(c), resolved_last(&r), (unsigned)req->xattr->namespace_,
+                      req->xattr->name, &old))
+        return fail(&c->err, ERR_IO, "No matching attributes found for remove operation");
+    return commit_xattr(c, OP_remove_xattr, &r, req->xattr);
+}

@@ -1,0 +1,10 @@
+/* internal.h - what the files of handlers/datanode share. Thread: state. */
+#pragma once
+#include "namenode/handlers/call.h"
+
+/* register.c */
+/* The node if it is registered and alive, else 0. */
+uint32_t registered(const struct call *c, const Dp__DatanodeRegistration *reg);
+int need_registered(struct call *c, const Dp__DatanodeRegistration *reg, uint32_t *ret_node);
+/* heartbeat.c: the order to register again */
+int register_command(struct call *c, Dp__DatanodeCommand **ret);

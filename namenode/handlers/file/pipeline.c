@@ -1,0 +1,123 @@
+/* pipeline.c - a pipeline that lost a node: another one, a new stamp, the new list. */
+#include <inttypes.h>
+
+#include "namenode/handlers/file/internal.h"
+
+int fs_getAdditionalDatanode(struct call *c)
+{
+    REQUEST(c, Cp__GetAdditionalDatanodeRequest);
+    RESPOND(c, Cp__GetAdditionalDatanodeResponse, cp__get_additional_datanode_response);
+    struct resolved r;
+    uint32_t storages[MAX_TARGETS], *existing, *excluded;
+    size_t n = 0;
+    TRY(call_check_pool(c, req->blk));
+    TRY(call_check_safe_mode(c, "Cannot add datanode; src=", req->src));
+    TRY(writer_file(c, req->src, req->has_file_id ? req->file_id : 0, req->client_name, &r));
+    struct place_request place = {.wanted = req->num_additional_nodes,
+                                  .block_size =
+                                      ns_inode(ns_of(c), resolved_last(&r))->file.block_size};
+    if (place.wanted > MAX_TARGETS || req->n_existings > MAX_TARGETS - place.wanted)
+        return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%u more DataNodes wanted for a pipeline of %zu",
+                    place.wanted, req->n_existings);
+    TRY(nodes_named(c, req->existings, req->n_existings, &existing, &place.chosen_count));
+    TRY(nodes_named(c, req->excludes, req->n_excludes, &excluded, &place.excluded_count));
+    place.chosen = existing;
+    place.excluded = excluded;
+    for (size_t i = 0; i < req->n_existings && i < req->n_existing_storage_uuids; i++) {
+        uint32_t node = node_named(c, req->existings[i]);
+        uint32_t storage =
+            node == 0 ? 0
+                      : nodes_find_storage(nn_of(c)->nodes, node, req->existing_storage_uuids[i]);
+        if (storage != 0)
+            storages[n++] = storage;
+    }
+    n += blocks_place(blocks_of(c), &place, c->mono_ms, c->env->rng, storages + n);
+    struct block_info info = {.id = req->blk->block_id,
+                              .generation_stamp = req->blk->generation_stamp,
+                              .length = req->blk->num_bytes};
+    return status_located_block(c, &info, 0, storages, n, false, &res->block);
+}
+
+/* The block must be under construction, and `client` its file's writer. */
+static int check_uc_block(struct call *c, const Hdfs__ExtendedBlock *block, const char *client,
+                          handle_t *ret)
+{
+    TRY(call_check_pool(c, block));
+    handle_t h = blocks_find(blocks_of(c), block->block_id);
+    if (h == 0)
+        return fail(&c->err, ERR_IO, "blk_%" PRIu64 " does not exist.", block->block_id);
+    if (blocks_state(blocks_of(c), h) != BLOCK_UNDER_CONSTRUCTION)
+        return fail(&c->err, ERR_IO,
+                    "Unexpected BlockUCState: blk_%" PRIu64 " is not UNDER_CONSTRUCTION",
+                    block->block_id);
+    handle_t file = blocks_owner(blocks_of(c), h);
+    if (file == 0 || !ns_attached(ns_of(c), file) || ns_uc(ns_of(c), file) == NULL)
+        return fail(&c->err, ERR_IO,
+                    "The file blk_%" PRIu64
+                    " belonged to does not exist or it is not under construction.",
+                    block->block_id);
+    if (strcmp(client, ns_uc_client(ns_of(c), file)) != 0)
+        return fail(&c->err, ERR_LEASE_EXPIRED,
+                    "Lease mismatch: blk_%" PRIu64 " is accessed by a non lease holder %s",
+                    block->block_id, client);
+    *ret = h;
+    return 0;
+}
+
+int fs_updateBlockForPipeline(struct call *c)
+{
+    REQUEST(c, Cp__UpdateBlockForPipelineRequest);
+    RESPOND(c, Cp__UpdateBlockForPipelineResponse, cp__update_block_for_pipeline_response);
+    handle_t block;
+    TRY(call_check_safe_mode(c, "Cannot get a new generation stamp and an access token for block",
+                             ""));
+    TRY(check_uc_block(c, req->block, req->client_name, &block));
+    struct edit e = {.code = OP_set_genstamp_v2};
+    e.set_genstamp_v2.genstamp = nn_of(c)->generation_stamp + 1;
+    TRY(call_commit(c, &e));
+    struct block_info info = {.id = req->block->block_id,
+                              .generation_stamp = nn_of(c)->generation_stamp,
+                              .length = req->block->num_bytes};
+    return status_located_block(c, &info, 0, NULL, 0, false, &res->block);
+}
+
+int fs_updatePipeline(struct call *c)
+{
+    REQUEST(c, Cp__UpdatePipelineRequest);
+    RESPOND(c, Cp__UpdatePipelineResponse, cp__update_pipeline_response);
+    handle_t block;
+    struct resolved r;
+    struct block_info info;
+    struct edit e;
+    (void)res;
+    TRY(call_check_safe_mode(c, "Pipeline not updated", ""));
+    TRY(check_uc_block(c, req->old_block, req->client_name, &block));
+    blocks_get(blocks_of(c), block, &info);
+    const Hdfs__ExtendedBlock *new = req->new_block;
+    if (new->block_id != info.id || new->generation_stamp <= info.generation_stamp ||
+        new->num_bytes < info.length || new->generation_stamp > nn_of(c)->generation_stamp)
+        return fail(&c->err, ERR_IO,
+                    "Update blk_%" PRIu64 " (size=%" PRIu64 ", stamp %" PRIu64
+                    ") to a stale block blk_%" PRIu64 " (size=%" PRIu64 ", stamp %" PRIu64 ")",
+                    info.id, info.length, info.generation_stamp, new->block_id, new->num_bytes,
+                    new->generation_stamp);
+    uint32_t *storages = arena_array(arena_of(c), uint32_t, req->n_new_nodes);
+    size_t n = 0;
+    if (storages == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < req->n_new_nodes && i < req->n_storage_ids; i++) {
+        uint32_t node = nodes_find(nn_of(c)->nodes, req->new_nodes[i]->datanode_uuid);
+        uint32_t storage =
+            node == 0 ? 0 : nodes_find_storage(nn_of(c)->nodes, node, req->storage_ids[i]);
+        if (storage != 0)
+            storages[n++] = storage;
+    }
+    handle_t file = blocks_owner(blocks_of(c), block);
+    TRY(ns_resolve_inode(ns_of(c), file, arena_of(c), &r, &c->err));
+    struct edit_block last = {info.id, new->num_bytes, new->generation_stamp};
+    if (edit_for_update_blocks(nn_of(c), r.text, file, &last, false, call_rpc_ids(c), arena_of(c),
+                               &e) != 0)
+        return call_no_memory(c);
+    TRY(call_commit(c, &e));
+    return blocks_set_expected(blocks_of(c), block, storages, n) != 0 ? call_no_memory(c) : 0;
+}

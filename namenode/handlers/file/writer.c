@@ -1,0 +1,80 @@
+/* writer.c - which file a writer means, and the last blocks of it.
+ * Invariant: only the lease holder changes a file that is open. */
+#include <inttypes.h>
+
+#include "namenode/handlers/file/internal.h"
+
+/* "<path> (inode N) [Lease.  Holder: H, pending creates: n]" */
+static const char *lease_text(struct call *c, const char *path, uint64_t file_id,
+                              const char *holder)
+{
+    handle_t lease = holder != NULL ? ns_lease_find(ns_of(c), holder) : 0;
+    const char *text =
+        lease != 0
+            ? arena_printf(arena_of(c),
+                           "%s (inode %" PRIu64 ") [Lease.  Holder: %s, pending creates: %u]", path,
+                           file_id, holder, ns_lease_file_count(ns_of(c), lease))
+            : arena_printf(arena_of(c),
+                           "%s (inode %" PRIu64 ") Holder %s does not have any open files.", path,
+                           file_id, holder != NULL ? holder : "null");
+    return text != NULL ? text : path;
+}
+
+int writer_file(struct call *c, const char *path, uint64_t file_id, const char *holder,
+                struct resolved *ret)
+{
+    handle_t h;
+    if (file_id != 0) {
+        h = ns_find_id(ns_of(c), file_id);
+        if (h != 0)
+            TRY(ns_resolve_inode(ns_of(c), h, arena_of(c), ret, &c->err));
+    } else {
+        TRY(call_resolve(c, path, PATH_WRITE, ret));
+        h = resolved_last(ret);
+    }
+    if (h == 0)
+        return fail(&c->err, ERR_NOT_FOUND, "File does not exist: %s",
+                    lease_text(c, path, file_id, holder));
+    if (!inode_is_file(ns_inode(ns_of(c), h)))
+        return fail(&c->err, ERR_LEASE_EXPIRED, "INode is not a regular file: %s",
+                    lease_text(c, ret->text, file_id, holder));
+    if (ns_uc(ns_of(c), h) == NULL)
+        return fail(&c->err, ERR_LEASE_EXPIRED, "File is not open for writing: %s",
+                    lease_text(c, ret->text, file_id, holder));
+    if (holder != NULL && strcmp(ns_uc_client(ns_of(c), h), holder) != 0)
+        return fail(&c->err, ERR_LEASE_EXPIRED, "Client (=%s) is not the lease owner (=%s: %s",
+                    holder, ns_uc_client(ns_of(c), h), lease_text(c, ret->text, file_id, holder));
+    return 0;
+}
+
+handle_t block_from_end(const struct call *c, handle_t file, uint32_t back)
+{
+    uint32_t count = ns_inode(ns_of(c), file)->file.block_count;
+    return count > back ? ns_blocks(ns_of(c), file)[count - 1 - back] : 0;
+}
+
+bool same_block(const struct call *c, const Hdfs__ExtendedBlock *named, handle_t block)
+{
+    struct block_info info;
+    if (named == NULL || block == 0)
+        return named == NULL && block == 0;
+    blocks_get(blocks_of(c), block, &info);
+    return info.id == named->block_id && info.generation_stamp == named->generation_stamp;
+}
+
+/* Takes the length and stamp that the client tells of its last block. */
+int commit_last(struct call *c, handle_t file, const Hdfs__ExtendedBlock *told)
+{
+    handle_t last = block_from_end(c, file, 0);
+    if (told == NULL || last == 0)
+        return 0;
+    struct block_info info;
+    blocks_get(blocks_of(c), last, &info);
+    if (info.id != told->block_id)
+        return fail(&c->err, ERR_IO,
+                    "Trying to commit inconsistent block: id = %" PRIu64 ", expected id = %" PRIu64,
+                    told->block_id, info.id);
+    if (info.state == BLOCK_COMPLETE)
+        return 0;
+    return blocks_commit(blocks_of(c), last, told->generation_stamp, told->num_bytes, &c->err);
+}

@@ -1,0 +1,131 @@
+/* status.c - questions about one path: status, locations, access. They change nothing but access
+ * times. */
+#include "namenode/handlers/call.h"
+
+static int check_valid(struct call *c, const char *path)
+{
+    if (!path_valid_name(path))
+        return fail(&c->err, ERR_INVALID_PATH, "Invalid file name: %s", path);
+    return 0;
+}
+
+static int status_at(struct call *c, const char *path, enum path_op op, bool locations,
+                     Hdfs__HdfsFileStatus **ret)
+{
+    struct resolved r;
+    TRY(check_valid(c, path));
+    int rc = call_resolve(c, path, op, &r);
+    if (rc == ERR_ACCESS && c->who.superuser) {
+        c->err = (struct err){0};
+        return 0; /* a path through a file: for the superuser there is nothing, as in Hadoop */
+    }
+    TRY(rc);
+    if (resolved_last(&r) == 0)
+        return 0; /* an answer without a status says that there is nothing */
+    return status_of(c, resolved_last(&r), (struct slice){0}, locations, ret);
+}
+
+int fs_getFileInfo(struct call *c)
+{
+    REQUEST(c, Cp__GetFileInfoRequest);
+    RESPOND(c, Cp__GetFileInfoResponse, cp__get_file_info_response);
+    return status_at(c, req->src, PATH_READ, false, &res->fs);
+}
+
+int fs_getFileLinkInfo(struct call *c)
+{
+    REQUEST(c, Cp__GetFileLinkInfoRequest);
+    RESPOND(c, Cp__GetFileLinkInfoResponse, cp__get_file_link_info_response);
+    return status_at(c, req->src, PATH_READ_LINK, false, &res->fs);
+}
+
+int fs_getLocatedFileInfo(struct call *c)
+{
+    REQUEST(c, Cp__GetLocatedFileInfoRequest);
+    RESPOND(c, Cp__GetLocatedFileInfoResponse, cp__get_located_file_info_response);
+    return status_at(c, req->src != NULL ? req->src : "", PATH_READ, true, &res->fs);
+}
+
+static int update_access_time(struct call *c, const struct resolved *r)
+{
+    const struct inode *inode = ns_inode(ns_of(c), resolved_last(r));
+    uint64_t precision = c->env->settings->access_time_precision_ms;
+    if (precision == 0 || (uint64_t)c->now_ms <= inode->file.atime_ms + precision ||
+        blocks_in_safe_mode(blocks_of(c)))
+        return 0;
+    struct edit e = {.code = OP_times};
+    e.times.path = slice_of(r->text);
+    e.times.mtime = UINT64_MAX;
+    e.times.atime = (uint64_t)c->now_ms;
+    return call_commit(c, &e);
+}
+
+int fs_getBlockLocations(struct call *c)
+{
+    REQUEST(c, Cp__GetBlockLocationsRequest);
+    RESPOND(c, Cp__GetBlockLocationsResponse, cp__get_block_locations_response);
+    struct resolved r;
+    if (req->offset > INT64_MAX)
+        return fail(&c->err, ERR_CONFIG, "Negative offset is not supported. File: %s", req->src);
+    if (req->length > INT64_MAX)
+        return fail(&c->err, ERR_CONFIG, "Negative length is not supported. File: %s", req->src);
+    TRY(call_resolve(c, req->src, PATH_READ, &r));
+    TRY(ns_check_file(ns_of(c), &r, &c->err));
+    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
+    TRY(status_located_blocks(c, resolved_last(&r), req->offset, req->length, &res->locations));
+    return update_access_time(c, &r);
+}
+
+int fs_getPreferredBlockSize(struct call *c)
+{
+    REQUEST(c, Cp__GetPreferredBlockSizeRequest);
+    RESPOND(c, Cp__GetPreferredBlockSizeResponse, cp__get_preferred_block_size_response);
+    struct resolved r;
+    TRY(call_resolve(c, req->filename, PATH_READ_LINK, &r));
+    TRY(ns_check_file(ns_of(c), &r, &c->err));
+    res->bsize = ns_inode(ns_of(c), resolved_last(&r))->file.block_size;
+    return 0;
+}
+
+int fs_checkAccess(struct call *c)
+{
+    REQUEST(c, Cp__CheckAccessRequest);
+    RESPOND(c, Cp__CheckAccessResponse, cp__check_access_response);
+    struct resolved r;
+    (void)res;
+    TRY(call_resolve(c, req->path, PATH_READ, &r));
+    if (resolved_last(&r) == 0)
+        return fail(&c->err, ERR_NOT_FOUND, "Path not found: %s", req->path);
+    return call_check_access(c, &r, (struct ns_want){.target = (uint8_t)(req->mode & 7)});
+}
+
+int fs_getLinkTarget(struct call *c)
+{
+    REQUEST(c, Cp__GetLinkTargetRequest);
+    RESPOND(c, Cp__GetLinkTargetResponse, cp__get_link_target_response);
+    res->target_path = (char *)ns_link_target(ns_of(c), req->path, arena_of(c));
+    if (res->target_path == NULL)
+        return fail(&c->err, ERR_NOT_FOUND, "Path %s is not a symbolic link", req->path);
+    return 0;
+}
+
+int fs_isFileClosed(struct call *c)
+{
+    REQUEST(c, Cp__IsFileClosedRequest);
+    RESPOND(c, Cp__IsFileClosedResponse, cp__is_file_closed_response);
+    struct resolved r;
+    TRY(call_resolve(c, req->src, PATH_READ, &r));
+    TRY(ns_check_file(ns_of(c), &r, &c->err));
+    res->result = ns_uc(ns_of(c), resolved_last(&r)) == NULL;
+    return 0;
+}
+
+int fs_getEnclosingRoot(struct call *c)
+{
+    REQUEST(c, Cp__GetEnclosingRootRequest);
+    RESPOND(c, Cp__GetEnclosingRootResponse, cp__get_enclosing_root_response);
+    struct resolved r;
+    TRY(call_resolve(c, req->filename != NULL ? req->filename : "", PATH_READ_LINK, &r));
+    res->enclosing_root_path = (char *)"/"; /* other roots come with encryption zones */
+    return 0;
+}
