@@ -180,6 +180,41 @@ static int load_secrets(struct image_loader *l, struct err *err)
     return 0;
 }
 
+static int load_cache_pool(struct image_loader *l, struct err *err)
+{
+    struct slice bytes;
+    TRY(image_record(l, &bytes, err));
+    Hdfs__CachePoolInfo *m = hdfs__cache_pool_info__unpack(&l->arena.pb, bytes.size, bytes.data);
+    if (m == NULL || m->pool_name == NULL || m->mode < 0 || m->mode > UINT16_MAX ||
+        m->default_replication > UINT16_MAX)
+        return image_corrupt(l, err, "a malformed cache pool");
+    struct kept_cache_pool p = {.name = m->pool_name,
+                                .owner = m->owner_name,
+                                .group = m->group_name,
+                                .mode = (uint16_t)m->mode,
+                                .replication = (uint16_t)m->default_replication,
+                                .limit = (uint64_t)m->limit,
+                                .max_expiry = (uint64_t)m->max_relative_expiry};
+    return kept_put_cache_pool(l->nn->kept, &p);
+}
+
+static int load_directive(struct image_loader *l, struct err *err)
+{
+    struct slice bytes;
+    TRY(image_record(l, &bytes, err));
+    Hdfs__CacheDirectiveInfo *m =
+        hdfs__cache_directive_info__unpack(&l->arena.pb, bytes.size, bytes.data);
+    if (m == NULL || m->path == NULL || m->pool == NULL || m->expiration == NULL ||
+        m->replication > UINT16_MAX || kept_find_cache_pool(l->nn->kept, m->pool) == NULL)
+        return image_corrupt(l, err, "a malformed cache directive");
+    struct kept_directive d = {.id = (uint64_t)m->id,
+                               .path = m->path,
+                               .pool = m->pool,
+                               .replication = (uint16_t)m->replication,
+                               .expiry = (uint64_t)m->expiration->millis};
+    return kept_put_directive(l->nn->kept, &d);
+}
+
 static int load_cache(struct image_loader *l, struct err *err)
 {
     struct slice bytes;
@@ -188,16 +223,13 @@ static int load_cache(struct image_loader *l, struct err *err)
         image__cache_manager_section__unpack(&l->arena.pb, bytes.size, bytes.data);
     if (m == NULL)
         return image_corrupt(l, err, "a malformed header");
-    if (m->num_directives > 0)
-        return fail(err, ERR_UNSUPPORTED,
-                    "the image has %u cache directives, which aren't there yet", m->num_directives);
-    struct kept *k = l->nn->kept;
-    k->next_cache_directive = m->next_directive_id;
-    k->cache_pool_count = m->num_pools;
-    const uint8_t *start = l->in.at;
-    for (uint32_t i = 0; i < k->cache_pool_count; i++)
-        TRY(image_record(l, &bytes, err));
-    return buf_append(&k->cache_pools, start, (size_t)(l->in.at - start));
+    uint32_t pools = m->num_pools, directives = m->num_directives;
+    l->nn->kept->next_cache_directive = m->next_directive_id;
+    for (uint32_t i = 0; i < pools; i++)
+        TRY(load_cache_pool(l, err));
+    for (uint32_t i = 0; i < directives; i++)
+        TRY(load_directive(l, err));
+    return 0;
 }
 
 /* ---- the file ---- */

@@ -210,14 +210,48 @@ static int save_secrets(struct saver *s)
     return 0;
 }
 
+static int save_cache_pool(struct saver *s, const struct kept_cache_pool *p)
+{
+    Hdfs__CachePoolInfo m = HDFS__CACHE_POOL_INFO__INIT;
+    m.pool_name = (char *)(uintptr_t)p->name;
+    m.owner_name = (char *)(uintptr_t)p->owner;
+    m.group_name = (char *)(uintptr_t)p->group;
+    m.has_mode = m.has_limit = m.has_max_relative_expiry = 1;
+    m.mode = p->mode;
+    m.limit = (int64_t)p->limit;
+    m.max_relative_expiry = (int64_t)p->max_expiry;
+    m.has_default_replication = p->replication != 1;
+    m.default_replication = p->replication;
+    return put_message(s, &m.base);
+}
+
+static int save_directive(struct saver *s, const struct kept_directive *d)
+{
+    Hdfs__CacheDirectiveInfo m = HDFS__CACHE_DIRECTIVE_INFO__INIT;
+    Hdfs__CacheDirectiveInfoExpiration e = HDFS__CACHE_DIRECTIVE_INFO_EXPIRATION__INIT;
+    m.has_id = m.has_replication = 1;
+    m.id = (int64_t)d->id;
+    m.path = (char *)(uintptr_t)d->path;
+    m.pool = (char *)(uintptr_t)d->pool;
+    m.replication = d->replication;
+    e.millis = (int64_t)d->expiry;
+    m.expiration = &e;
+    return put_message(s, &m.base);
+}
+
 static int save_cache(struct saver *s)
 {
     const struct kept *k = s->nn->kept;
     Image__CacheManagerSection m = IMAGE__CACHE_MANAGER_SECTION__INIT;
     m.next_directive_id = k->next_cache_directive;
     m.num_pools = k->cache_pool_count;
+    m.num_directives = k->directive_count;
     TRY(put_message(s, &m.base));
-    return put_bytes(s, k->cache_pools.data, buf_size(&k->cache_pools));
+    for (uint32_t i = 0; i < k->cache_pool_count; i++)
+        TRY(save_cache_pool(s, &k->cache_pools[i]));
+    for (uint32_t i = 0; i < k->directive_count; i++)
+        TRY(save_directive(s, &k->directives[i]));
+    return 0;
 }
 
 static int save_strings(struct saver *s)

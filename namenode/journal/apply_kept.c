@@ -149,6 +149,141 @@ int apply_remove_ec_policy(struct nn *nn, const struct op_remove_ec_policy *op,
     return set_policy_state(nn, op->name, EC_REMOVED, err);
 }
 
+/* ---- cache pools and directives ---- */
+
+enum { DEFAULT_POOL_MODE = 0755 };
+
+/* A flag of the record says that a value is there; else the pool keeps its own. */
+static int fill_pool(const edit_cache_pool *v, struct arena *arena, struct kept_cache_pool *p)
+{
+    p->name = text_of(arena, v->name);
+    p->owner = (v->flags & 1) != 0 ? text_of(arena, v->owner) : p->owner;
+    p->group = (v->flags & 2) != 0 ? text_of(arena, v->group) : p->group;
+    p->mode = (v->flags & 4) != 0 ? v->mode : p->mode;
+    p->limit = (v->flags & 8) != 0 ? v->limit : p->limit;
+    p->max_expiry = (v->flags & 16) != 0 ? v->max_expiry : p->max_expiry;
+    p->replication = (v->flags & 32) != 0 ? v->replication : p->replication;
+    return p->name == NULL || p->owner == NULL || p->group == NULL ? ERR_NO_MEMORY : 0;
+}
+
+static int put_pool(struct nn *nn, const edit_cache_pool *v, bool must_exist, struct err *err)
+{
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    const char *name = text_of(&scratch, v->name);
+    const struct kept_cache_pool *old = name == NULL ? NULL : kept_find_cache_pool(nn->kept, name);
+    struct kept_cache_pool p = {.owner = "",
+                                .group = "",
+                                .mode = DEFAULT_POOL_MODE,
+                                .replication = 1,
+                                .limit = INT64_MAX,
+                                .max_expiry = INT64_MAX};
+    int rc = name == NULL ? ERR_NO_MEMORY : 0;
+    if (rc == 0 && must_exist != (old != NULL))
+        rc = fail(err, ERR_CORRUPT, "the cache pool %.200s %s", name,
+                  must_exist ? "doesn't exist" : "exists already");
+    if (old != NULL)
+        p = *old;
+    if (rc == 0)
+        rc = fill_pool(v, &scratch, &p);
+    if (rc == 0)
+        rc = kept_put_cache_pool(nn->kept, &p);
+    arena_fini(&scratch);
+    return rc;
+}
+
+int apply_add_cache_pool(struct nn *nn, const struct op_add_cache_pool *op, const struct edit *e,
+                         struct err *err)
+{
+    (void)e;
+    return put_pool(nn, &op->pool, false, err);
+}
+
+int apply_modify_cache_pool(struct nn *nn, const struct op_modify_cache_pool *op,
+                            const struct edit *e, struct err *err)
+{
+    (void)e;
+    return put_pool(nn, &op->pool, true, err);
+}
+
+int apply_remove_cache_pool(struct nn *nn, const struct op_remove_cache_pool *op,
+                            const struct edit *e, struct err *err)
+{
+    (void)e;
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    const char *name = text_of(&scratch, op->name);
+    int rc = name == NULL ? ERR_NO_MEMORY : 0;
+    if (rc == 0 && kept_find_cache_pool(nn->kept, name) == NULL)
+        rc = fail(err, ERR_CORRUPT, "the cache pool %.200s doesn't exist", name);
+    if (rc == 0)
+        kept_drop_cache_pool(nn->kept, name);
+    arena_fini(&scratch);
+    return rc;
+}
+
+static int put_directive(struct nn *nn, const edit_directive *v, const struct kept_directive *old,
+                         struct err *err)
+{
+    struct kept_directive d = {.path = "", .pool = ""};
+    struct arena scratch;
+    arena_init(&scratch, 0);
+    if (old != NULL)
+        d = *old;
+    d.id = v->id;
+    d.path = (v->flags & 1) != 0 ? text_of(&scratch, v->path) : d.path;
+    d.replication = (v->flags & 2) != 0 ? v->replication : d.replication;
+    d.pool = (v->flags & 4) != 0 ? text_of(&scratch, v->pool) : d.pool;
+    d.expiry = (v->flags & 8) != 0 ? v->expiry : d.expiry;
+    int rc = d.path == NULL || d.pool == NULL ? ERR_NO_MEMORY : 0;
+    if (rc == 0 && kept_find_cache_pool(nn->kept, d.pool) == NULL)
+        rc = fail(err, ERR_CORRUPT, "the cache pool %.200s doesn't exist", d.pool);
+    if (rc == 0)
+        rc = kept_put_directive(nn->kept, &d);
+    arena_fini(&scratch);
+    return rc;
+}
+
+int apply_add_cache_directive(struct nn *nn, const struct op_add_cache_directive *op,
+                              const struct edit *e, struct err *err)
+{
+    (void)e;
+    if (op->directive.id >= INT64_MAX)
+        return fail(err, ERR_CORRUPT, "an impossible cache directive");
+    TRY(put_directive(nn, &op->directive, NULL, err));
+    if (nn->kept->next_cache_directive <= op->directive.id)
+        nn->kept->next_cache_directive = op->directive.id + 1;
+    return 0;
+}
+
+static int find_directive(struct nn *nn, uint64_t id, const struct kept_directive **ret,
+                          struct err *err)
+{
+    *ret = kept_find_directive(nn->kept, id);
+    return *ret != NULL
+               ? 0
+               : fail(err, ERR_CORRUPT, "there is no cache directive %llu", (unsigned long long)id);
+}
+
+int apply_modify_cache_directive(struct nn *nn, const struct op_modify_cache_directive *op,
+                                 const struct edit *e, struct err *err)
+{
+    (void)e;
+    const struct kept_directive *old;
+    TRY(find_directive(nn, op->directive.id, &old, err));
+    return put_directive(nn, &op->directive, old, err);
+}
+
+int apply_remove_cache_directive(struct nn *nn, const struct op_remove_cache_directive *op,
+                                 const struct edit *e, struct err *err)
+{
+    (void)e;
+    const struct kept_directive *old;
+    TRY(find_directive(nn, op->id, &old, err));
+    kept_drop_directive(nn->kept, op->id);
+    return 0;
+}
+
 /* ---- refused ---- */
 
 #define REFUSED(name, what)                                                           \
@@ -165,12 +300,6 @@ REFUSED(delete_snapshot, "snapshots")
 REFUSED(rename_snapshot, "snapshots")
 REFUSED(allow_snapshot, "snapshots")
 REFUSED(disallow_snapshot, "snapshots")
-REFUSED(add_cache_directive, "cache directives")
-REFUSED(modify_cache_directive, "cache directives")
-REFUSED(remove_cache_directive, "cache directives")
-REFUSED(add_cache_pool, "cache pools")
-REFUSED(modify_cache_pool, "cache pools")
-REFUSED(remove_cache_pool, "cache pools")
 REFUSED(rolling_upgrade_start, "rolling upgrades")
 REFUSED(rolling_upgrade_finalize, "rolling upgrades")
 #undef REFUSED

@@ -130,7 +130,19 @@ static uint64_t mix_kept(uint64_t digest, const struct kept *k)
         for (uint32_t n = 0; n < p->option_count; n++)
             digest = mix_text(digest, p->options[n]);
     }
-    return mix_slice(digest, (struct slice){k->cache_pools.data, buf_size(&k->cache_pools)});
+    for (uint32_t i = 0; i < k->cache_pool_count; i++) {
+        const struct kept_cache_pool *p = &k->cache_pools[i];
+        digest = mix_slice(mix_slice(mix_slice(digest, slice_of(p->name)), slice_of(p->owner)),
+                           slice_of(p->group));
+        digest = mix(mix(mix(digest, p->limit), p->max_expiry),
+                     (uint64_t)p->mode << 16 | p->replication);
+    }
+    for (uint32_t i = 0; i < k->directive_count; i++) {
+        const struct kept_directive *d = &k->directives[i];
+        digest = mix_slice(mix_slice(digest, slice_of(d->path)), slice_of(d->pool));
+        digest = mix(mix(mix(digest, d->id), d->expiry), d->replication);
+    }
+    return digest;
 }
 
 uint64_t nn_digest(const struct nn *nn)

@@ -64,7 +64,8 @@ void kept_free(struct kept *k)
     free(k->keys);
     free(k->tokens);
     free(k->policies);
-    buf_fini(&k->cache_pools);
+    free(k->cache_pools);
+    free(k->directives);
     arena_fini(&k->texts);
     free(k);
 }

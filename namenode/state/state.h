@@ -46,6 +46,17 @@ struct kept_ec_policy {
     const char **options; /* key, value, .. */
     uint32_t option_count;
 };
+/* A pool and a directive of the cache manager; pools are sorted by name, directives by id. */
+struct kept_cache_pool {
+    const char *name, *owner, *group;
+    uint16_t mode, replication;
+    uint64_t limit, max_expiry;
+};
+struct kept_directive {
+    uint64_t id, expiry; /* in absolute milliseconds */
+    const char *path, *pool;
+    uint16_t replication;
+};
 /* The texts live in `texts`; what is replaced stays there until the end, which is fine for so
  * little. */
 struct kept {
@@ -60,8 +71,10 @@ struct kept {
     uint32_t token_count;
     struct kept_ec_policy *policies;
     uint32_t policy_count;
-    struct buf cache_pools; /* delimited records as in the image */
+    struct kept_cache_pool *cache_pools;
     uint32_t cache_pool_count;
+    struct kept_directive *directives;
+    uint32_t directive_count;
 };
 
 int kept_new(
@@ -75,3 +88,10 @@ void kept_drop_token(struct kept *k, uint32_t sequence);
 int kept_put_policy(struct kept *k, const struct kept_ec_policy *policy);
 struct kept_ec_policy *kept_find_policy(const struct kept *k, const char *name); /* NULL: none */
 struct kept_ec_policy *kept_find_policy_id(const struct kept *k, uint8_t id);
+/* kept_cache.c */
+int kept_put_cache_pool(struct kept *k, const struct kept_cache_pool *pool);
+struct kept_cache_pool *kept_find_cache_pool(const struct kept *k, const char *name);
+void kept_drop_cache_pool(struct kept *k, const char *name); /* its directives go, too */
+int kept_put_directive(struct kept *k, const struct kept_directive *directive);
+struct kept_directive *kept_find_directive(const struct kept *k, uint64_t id);
+void kept_drop_directive(struct kept *k, uint64_t id);
