@@ -182,7 +182,8 @@ static void set_by_type(struct call *c, handle_t h, const struct inode *inode,
         status->file_type = HDFS__HDFS_FILE_STATUS__FILE_TYPE__IS_FILE;
         status->length = ns_file_length(ns_of(c), h);
         status->access_time = inode->file.atime_ms;
-        status->block_replication = inode->file.replication;
+        /* a striped file has no replication; Java says 1 */
+        status->block_replication = inode->file.ec != 0 ? 1 : inode->file.replication;
         status->blocksize = inode->file.block_size;
     } else {
         struct slice target = ns_symlink_target(ns_of(c), h);

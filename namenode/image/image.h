@@ -17,7 +17,7 @@ int image_save(const struct nn *nn, image_write_fn write, void *ctx,
 
 /* Builds a state from the bytes of an image (plain, or compressed with DefaultCodec as a whole
  * section). Robust against any bytes: ERR_CORRUPT names section and offset; ERR_UNSUPPORTED names
- * what we would have to drop (snapshots, references, cache directives, encryption zones, other
+ * what we would have to drop (snapshots, references, encryption zones, other
  * codecs); ERR_VERSION a layout version that isn't -63..-67. `identity` gives what VERSION holds;
  * its namespace id must be the image's unless it is 0. */
 int image_load(const void *data, size_t size, const struct nn_identity *identity, struct nn **ret,

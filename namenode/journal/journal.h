@@ -189,7 +189,7 @@ void edit_random(struct rng *rng, struct arena *arena, struct edit *ret);
 /* ---- effects ---- */
 /* Applies e, whose txid must be nn->last_txid + 1, and sets nn->last_txid. Refuses
  * (ERR_UNSUPPORTED, naming op and txid) what belongs to features that aren't there: snapshots,
- * cache directives, rolling upgrades. After an error the state must not be used any more, unless
+ * rolling upgrades. After an error the state must not be used any more, unless
  * the error is ERR_UNSUPPORTED. */
 int edit_apply(struct nn *nn, const struct edit *e, struct err *err);
 

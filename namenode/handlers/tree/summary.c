@@ -47,7 +47,7 @@ int fs_getContentSummary(struct call *c)
     TRY(count_tree(c, req->path, &sum, &quota));
     NEW(c, Hdfs__ContentSummary, hdfs__content_summary, summary);
     summary->length = sum.length;
-    summary->file_count = sum.files;
+    summary->file_count = sum.files + sum.symlinks;
     summary->directory_count = sum.directories;
     summary->space_consumed = sum.space;
     summary->quota = quota != NULL ? quota->ns : NS_NO_QUOTA;

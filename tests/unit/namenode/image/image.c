@@ -186,8 +186,7 @@ Test(image, what_we_would_have_to_drop_is_refused_by_name)
     expect_refused("INODE_REFERENCE", snapshots, sizeof(snapshots), ERR_UNSUPPORTED,
                    "INODE_REFERENCE");
     const uint8_t directives[] = {6, 0x08, 2, 0x10, 0, 0x18, 1};
-    expect_refused("CACHE_MANAGER", directives, sizeof(directives), ERR_UNSUPPORTED,
-                   "cache directives");
+    expect_refused("CACHE_MANAGER", directives, sizeof(directives), ERR_CORRUPT, "CACHE_MANAGER");
     const uint8_t rolling[] = {2, 0x38, 5};
     expect_refused("NS_INFO", rolling, sizeof(rolling), ERR_UNSUPPORTED, "rolling upgrade");
 }

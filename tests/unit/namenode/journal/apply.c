@@ -202,12 +202,43 @@ static void expect(struct edit *e, int code, const char *word)
     cr_assert_eq(nn_digest(nn), digest); /* nothing has changed */
 }
 
+Test(apply, cache_pools_and_directives_are_kept)
+{
+    struct edit e = {.code = OP_add_cache_directive};
+    e.add_cache_directive.directive = (struct edit_directive){
+        .id = 7, .flags = 15, .path = slice_of("/x"), .pool = slice_of("p"), .replication = 2};
+    expect(&e, ERR_CORRUPT, "cache pool p");
+    struct edit pool = {.code = OP_add_cache_pool};
+    pool.add_cache_pool.pool =
+        (struct edit_pool){.name = slice_of("p"), .flags = 9, .owner = slice_of("o"), .limit = 5};
+    cr_assert_eq(apply(&pool), 0, "%s", err.text);
+    expect(&pool, ERR_CORRUPT, "exists already");
+    cr_assert_eq(apply(&e), 0, "%s", err.text);
+    cr_assert_eq(nn->kept->next_cache_directive, 8);
+    struct edit change = {.code = OP_modify_cache_directive};
+    change.modify_cache_directive.directive =
+        (struct edit_directive){.id = 7, .flags = 2, .replication = 9};
+    cr_assert_eq(apply(&change), 0, "%s", err.text);
+    cr_assert_eq(nn->kept->directives[0].replication, 9);
+    cr_assert_str_eq(nn->kept->directives[0].path, "/x");
+    change = (struct edit){.code = OP_modify_cache_pool};
+    change.modify_cache_pool.pool =
+        (struct edit_pool){.name = slice_of("p"), .flags = 4, .mode = 0700};
+    cr_assert_eq(apply(&change), 0, "%s", err.text);
+    cr_assert(nn->kept->cache_pools[0].limit == 5 && nn->kept->cache_pools[0].mode == 0700);
+    change = (struct edit){.code = OP_remove_cache_directive};
+    change.remove_cache_directive.id = 8;
+    expect(&change, ERR_CORRUPT, "directive 8");
+    change = (struct edit){.code = OP_remove_cache_pool};
+    change.remove_cache_pool.name = slice_of("p");
+    cr_assert_eq(apply(&change), 0, "%s", err.text);
+    cr_assert_eq(nn->kept->directive_count + nn->kept->cache_pool_count, 0);
+}
+
 Test(apply, features_that_are_not_there_are_refused_by_name)
 {
     struct edit e = {.code = OP_create_snapshot};
     expect(&e, ERR_UNSUPPORTED, "snapshots");
-    e = (struct edit){.code = OP_add_cache_pool};
-    expect(&e, ERR_UNSUPPORTED, "cache pools");
     e = (struct edit){.code = OP_rolling_upgrade_start};
     expect(&e, ERR_UNSUPPORTED, "rolling upgrades");
     struct edit_xattr zone = {XATTR_RAW, slice_of("hdfs.crypto.encryption.zone"), slice_of("z")};
