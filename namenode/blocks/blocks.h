@@ -71,6 +71,12 @@ struct block_info {
     enum block_state state;
 };
 
+/* Tells of each change of a block's length or of its being COMPLETE, after it; not of its birth and
+ * removal. Set once by the owner of both rooms. */
+typedef void (*block_watch_fn)(void *ctx, handle_t owner, uint64_t old_length, bool was_complete,
+                               uint64_t new_length, bool is_complete);
+void blocks_watch(struct blocks *b, block_watch_fn changed, void *ctx);
+
 /* state: UNDER_CONSTRUCTION, COMMITTED or COMPLETE (then without replicas until they are reported).
  * Only ERR_NO_MEMORY; an id that is there already is a CHECK, so look first when bytes from outside
  * name it. */

@@ -220,7 +220,7 @@ int blocks_commit(struct blocks *b, handle_t block, uint64_t generation_stamp, u
                 length == blk->length;
     if (!same) {
         blk->generation_stamp = generation_stamp;
-        blk->length = length;
+        set_length(b, blk, length);
         set_state(b, blk, BLOCK_COMMITTED);
         judge_replicas(b, block);
     }

@@ -101,6 +101,8 @@ struct safemode_state {
 struct blocks {
     struct blocks_settings settings;
     struct nodes *nodes;
+    block_watch_fn changed;
+    void *changed_ctx;
     struct pool pool, sides;
     struct idmap by_id;
     struct storage_list *storages; /* by storage index */
@@ -162,6 +164,7 @@ void side_trim(struct blocks *b, struct block *blk);         /* frees it when it
 bool fifo_push(struct handle_fifo *f, handle_t h);
 handle_t fifo_pop(struct handle_fifo *f);
 void set_state(struct blocks *b, struct block *blk, enum block_state state);
+void set_length(struct blocks *b, struct block *blk, uint64_t length);
 /* Orders all replicas deleted and frees the record. Returns the replicas visited. */
 size_t block_dispose(struct blocks *b, handle_t h);
 

@@ -161,15 +161,41 @@ static const unsigned block_moves[] = {
     [BLOCK_COMPLETE] = MAY(UNDER_CONSTRUCTION) | MAY(NONE),
 };
 
+void blocks_watch(struct blocks *b, block_watch_fn changed, void *ctx)
+{
+    b->changed = changed;
+    b->changed_ctx = ctx;
+}
+
+static void tell(const struct blocks *b, const struct block *blk, uint64_t old_length,
+                 bool was_complete)
+{
+    bool is_complete = blk->state == BLOCK_COMPLETE;
+    if (b->changed != NULL && blk->owner != 0 &&
+        (old_length != blk->length || was_complete != is_complete))
+        b->changed(b->changed_ctx, blk->owner, old_length, was_complete, blk->length, is_complete);
+}
+
+void set_length(struct blocks *b, struct block *blk, uint64_t length)
+{
+    uint64_t old_length = blk->length;
+    blk->length = length;
+    tell(b, blk, old_length, blk->state == BLOCK_COMPLETE);
+}
+
 /* The only place that moves a block. */
 void set_state(struct blocks *b, struct block *blk, enum block_state state)
 {
     if (blk->state == state)
         return;
     CHECK(block_moves[blk->state] & (1u << state));
+    bool lives_on = blk->state != BLOCK_NONE && state != BLOCK_NONE;
+    bool was_complete = blk->state == BLOCK_COMPLETE;
     b->complete_count -= blk->state == BLOCK_COMPLETE;
     b->complete_count += state == BLOCK_COMPLETE;
     blk->state = state & 7u;
+    if (lives_on)
+        tell(b, blk, blk->length, was_complete);
 }
 
 /* More than REPLICAS_MAX would never be recorded anyway; images of others may say so. */
@@ -238,7 +264,7 @@ handle_t blocks_owner(const struct blocks *b, handle_t block)
 
 void blocks_set_length(struct blocks *b, handle_t block, uint64_t length)
 {
-    known(b, block)->length = length;
+    set_length(b, known(b, block), length);
 }
 
 void blocks_set_generation_stamp(struct blocks *b, handle_t block, uint64_t generation_stamp)

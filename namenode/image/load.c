@@ -405,8 +405,12 @@ int image_load(const void *data, size_t size, const struct nn_identity *identity
     arena_init(&arena, 0);
     arena_init(&l.arena, 0);
     int rc = nn_new(identity, "", "", &l.nn, err);
-    if (rc == 0)
+    if (rc == 0) {
+        ns_sums_off(l.nn->ns);
         rc = load_all(&l, data, size, &arena, err);
+    }
+    if (rc == 0 && ns_sums_on(l.nn->ns) != 0)
+        rc = fail(err, ERR_NO_MEMORY, "no memory for counting the directories");
     if (rc == 0)
         *ret = l.nn;
     else

@@ -231,6 +231,7 @@ void ns_remove(struct ns *ns, handle_t h, uint64_t mtime_ms)
     struct inode *i = at_inode(ns, h);
     CHECK(h != ns->root && i->parent != 0);
     dir_remove(ns, i->parent, h);
+    sums_unlinked(ns, i->parent, h);
     touch(at_inode(ns, i->parent), mtime_ms);
     if (i->type == INODE_FILE)
         ns_close_file(ns, h);
@@ -259,6 +260,7 @@ int ns_move(struct ns *ns, handle_t src, handle_t new_parent, struct slice new_n
     if (standing != 0)
         ns_remove(ns, standing, mtime_ms);
     dir_remove(ns, old_parent, src);
+    sums_unlinked(ns, old_parent, src);
     TRY(set_name(ns, i, new_name));
     i->parent = 0;
     TRY(ns_link(ns, new_parent, src));
@@ -283,10 +285,12 @@ static void free_inode(struct ns *ns, handle_t h, void (*on_block)(void *ctx, ha
     } else {
         (void)ns_set_quota(ns, h, NULL); /* dropping can't fail */
         CHECK(i->dir.child_count == 0 && i->dir.index == 0);
+        sums_drop(ns, i);
     }
     features_free(ns, i);
     ns->type_count[i->type]--;
     idmap_remove(&ns->by_id, i->id);
+    i->type = 0; /* walks over the table pass it by */
     pool_give(&ns->inodes, h);
 }
 

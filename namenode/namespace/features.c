@@ -112,7 +112,7 @@ bool ns_xattr_get(const struct ns *ns, handle_t h, unsigned space, const char *n
     return true;
 }
 
-void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
+static void remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
 {
     uint32_t start;
     struct xattr x;
@@ -136,9 +136,9 @@ void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
 }
 
 /* A new or replaced attribute comes first, as in Hadoop's list. */
-int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
+static int set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
 {
-    ns_remove_xattr(ns, h, x->space, x->name);
+    remove_xattr(ns, h, x->space, x->name);
     struct features *f = make(ns, at_inode(ns, h));
     if (f == NULL)
         return ERR_NO_MEMORY;
@@ -156,6 +156,34 @@ int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
     f->xattrs = piece;
     f->xattrs_size = size;
     return 0;
+}
+
+/* Of a directory: decides how everything below it is counted. */
+static bool is_policy(const struct ns *ns, handle_t h, unsigned space, uint32_t name)
+{
+    return space == XATTR_SYSTEM && at_inode(ns, h)->type == INODE_DIR &&
+           strcmp(ns_interned(ns, NAME_XATTR, name), POLICY_XATTR) == 0;
+}
+
+int ns_set_xattr(struct ns *ns, handle_t h, const struct xattr *x)
+{
+    if (!is_policy(ns, h, x->space, x->name))
+        return set_xattr(ns, h, x);
+    struct sums before = sums_before(ns, h);
+    TRY(set_xattr(ns, h, x));
+    sums_after(ns, h, &before);
+    return 0;
+}
+
+void ns_remove_xattr(struct ns *ns, handle_t h, unsigned space, uint32_t name)
+{
+    if (!is_policy(ns, h, space, name)) {
+        remove_xattr(ns, h, space, name);
+        return;
+    }
+    struct sums before = sums_before(ns, h);
+    remove_xattr(ns, h, space, name);
+    sums_after(ns, h, &before);
 }
 
 /* ---- policies, which directories keep as attributes ---- */

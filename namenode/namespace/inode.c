@@ -20,6 +20,8 @@ static void init_pools(struct ns *ns)
     pool_init(&ns->leases, sizeof(struct lease));
     pool_init(&ns->quotas, sizeof(struct dir_quota));
     pool_init(&ns->features, sizeof(struct features));
+    pool_init(&ns->sums, sizeof(struct dir_sums));
+    pool_init(&ns->type_sums, QUOTA_TYPES * sizeof(uint64_t));
     heap_init(&ns->heap);
     idmap_init(&ns->by_id, id_of, &ns->inodes);
 }
@@ -69,8 +71,8 @@ void ns_free(struct ns *ns)
     free_leases(ns);
     for (handle_t h = 1; h <= ns->big_dirs.used; h++)
         free(((struct big_dir *)pool_at(&ns->big_dirs, h))->chunks);
-    struct pool *pools[] = {&ns->inodes, &ns->chunks, &ns->big_dirs, &ns->uc,
-                            &ns->leases, &ns->quotas, &ns->features};
+    struct pool *pools[] = {&ns->inodes, &ns->chunks,   &ns->big_dirs, &ns->uc,       &ns->leases,
+                            &ns->quotas, &ns->features, &ns->sums,     &ns->type_sums};
     for (size_t i = 0; i < ARRAY_SIZE(pools); i++)
         pool_fini(pools[i]);
     heap_fini(&ns->heap);
@@ -92,8 +94,9 @@ void ns_stats(const struct ns *ns, struct ns_stats *ret)
         .detached_roots = ns->detached_count,
         .bytes = heap_bytes(&ns->heap) + (ns->by_id.mask + 1ull) * sizeof(handle_t),
     };
-    const struct pool *pools[] = {&ns->inodes, &ns->chunks, &ns->big_dirs, &ns->uc,
-                                  &ns->leases, &ns->quotas, &ns->features};
+    const struct pool *pools[] = {&ns->inodes,   &ns->chunks, &ns->big_dirs,
+                                  &ns->uc,       &ns->leases, &ns->quotas,
+                                  &ns->features, &ns->sums,   &ns->type_sums};
     for (size_t i = 0; i < ARRAY_SIZE(pools); i++)
         ret->bytes += pool_bytes(pools[i]);
 }
@@ -245,8 +248,10 @@ int ns_make(struct ns *ns, enum inode_type type, const struct ns_new_inode *n, h
 int ns_link(struct ns *ns, handle_t parent, handle_t child)
 {
     CHECK(at_inode(ns, child)->parent == 0 && child != ns->root);
+    TRY(sums_before_link(ns, parent, child));
     TRY(dir_insert(ns, parent, child));
     at_inode(ns, child)->parent = parent;
+    sums_linked(ns, child);
     return 0;
 }
 
@@ -285,13 +290,17 @@ void ns_set_times(struct ns *ns, handle_t h, uint64_t mtime_ms, uint64_t atime_m
 void ns_set_replication(struct ns *ns, handle_t file, uint16_t replication)
 {
     CHECK(at_inode(ns, file)->type == INODE_FILE);
+    struct sums before = sums_before(ns, file);
     at_inode(ns, file)->file.replication = replication;
+    sums_after(ns, file, &before);
 }
 
 void ns_set_file_policy(struct ns *ns, handle_t file, uint8_t policy)
 {
     CHECK(at_inode(ns, file)->type == INODE_FILE);
+    struct sums before = sums_before(ns, file);
     at_inode(ns, file)->file.policy = policy;
+    sums_after(ns, file, &before);
 }
 
 static bool quota_is_none(const struct dir_quota *q)
@@ -345,10 +354,12 @@ static int resize_blocks(struct ns *ns, struct inode_file *f, uint32_t count)
 int ns_set_blocks(struct ns *ns, handle_t file, const handle_t *blocks, uint32_t count)
 {
     struct inode_file *f = &at_inode(ns, file)->file;
+    struct sums before = sums_before(ns, file);
     TRY(resize_blocks(ns, f, count));
     if (count > 0)
         memcpy(heap_at(&ns->heap, f->blocks, count * sizeof(handle_t)), blocks,
                count * sizeof(handle_t));
+    sums_after(ns, file, &before);
     return 0;
 }
 
@@ -358,6 +369,7 @@ int ns_push_block(struct ns *ns, handle_t file, handle_t block)
     TRY(resize_blocks(ns, f, f->block_count + 1));
     handle_t *at = heap_at(&ns->heap, f->blocks, f->block_count * sizeof(handle_t));
     at[f->block_count - 1] = block;
+    sums_of_block(ns, file, block, 1);
     return 0;
 }
 
@@ -367,6 +379,7 @@ handle_t ns_pop_block(struct ns *ns, handle_t file)
     if (f->block_count == 0)
         return 0;
     handle_t last = ns_blocks(ns, file)[f->block_count - 1];
+    sums_of_block(ns, file, last, -1);
     CHECK(resize_blocks(ns, f, f->block_count - 1) == 0);
     return last;
 }

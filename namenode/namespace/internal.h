@@ -24,7 +24,6 @@ size_t heap_capacity(size_t size);
 handle_t heap_resize(struct heap *h, handle_t at, size_t old_size, size_t new_size);
 size_t heap_bytes(const struct heap *h);
 
-/* ---- names.c ---- */
 struct interned; /* one name */
 struct name_table {
     struct interned *by_name;
@@ -69,10 +68,34 @@ struct features {
 };
 void features_free(struct ns *ns, struct inode *i);
 
+/* ---- sums.c ---- */
+/* Counts of a tree, or a difference of them. */
+struct sums {
+    int64_t files, directories, symlinks, length, space;
+    int64_t free_bytes, free_space; /* of replicated files whose policy comes from further up */
+    int64_t type[QUOTA_TYPES];      /* of those whose policy is known */
+};
+/* The record of a directory: everything below it. */
+struct dir_sums {
+    uint32_t files, directories, symlinks;
+    handle_t types; /* uint64_t[QUOTA_TYPES]; 0: nothing has a policy */
+    uint64_t length, space, free_bytes, free_space;
+};
+int sums_before_link(struct ns *ns, handle_t parent, handle_t child);
+void sums_linked(struct ns *ns, handle_t child);
+/* After it has left the parent's list; child may still have its name and policy. */
+void sums_unlinked(struct ns *ns, handle_t parent, handle_t child);
+/* Around a change of what h counts. */
+struct sums sums_before(const struct ns *ns, handle_t h);
+void sums_after(struct ns *ns, handle_t h, const struct sums *before);
+void sums_of_block(struct ns *ns, handle_t file, handle_t block, int sign);
+void sums_drop(struct ns *ns, struct inode *d);
+bool sums_verify(const struct ns *ns, handle_t dir, struct err *err);
+
 enum { INODE_BIG_DIR = 1 }; /* inode.flags: dir.index is a struct big_dir */
 
 struct ns {
-    struct pool inodes, chunks, big_dirs, uc, leases, quotas, features;
+    struct pool inodes, chunks, big_dirs, uc, leases, quotas, features, sums, type_sums;
     struct heap heap;
     struct idmap by_id;
     struct name_table names[4]; /* by enum name_kind */
@@ -85,7 +108,9 @@ struct ns {
     handle_t lease_oldest, lease_newest;
     int64_t now_ms;
     uint64_t (*block_length)(const void *ctx, handle_t block);
+    bool (*block_complete)(const void *ctx, handle_t block);
     const void *block_length_ctx;
+    bool sums_off; /* while an image is loaded */
 };
 
 static inline struct inode *at_inode(const struct ns *ns, handle_t h)

@@ -62,7 +62,7 @@ struct inode_dir {
     handle_t index; /* children in signed-byte order of their names; see ns_list */
     uint32_t child_count;
     handle_t quota; /* struct dir_quota, 0: none set */
-    handle_t sums;  /* the place of incrementally kept subtree sums; 0 until a feature keeps them */
+    handle_t sums;  /* the record of what is below; 0: little enough to count, see sums.c */
 };
 
 struct inode_symlink {
@@ -305,14 +305,38 @@ uint16_t ns_implied_parent_mode(const struct ns *ns, const struct resolved *r, u
                                 bool inherit);
 
 /* ---- counting ---- */
+/* Kept up to date in directories: asking costs the depth of the path, not the size of the tree. */
 struct ns_summary {
     uint64_t files, directories, symlinks; /* h itself included */
-    uint64_t length, space;                /* bytes; space: times replication, or with parity */
+    uint64_t length, space;     /* bytes; space: times replication, or with parity; a block that
+                                   isn't complete takes the space of a full one */
+    uint64_t type[QUOTA_TYPES]; /* space by storage type of what has a storage policy, else 0 */
 };
-/* Gives the length of a block; set once by the owner of both rooms. */
+/* Give the length of a block and whether it is COMPLETE; set once by the owner of both rooms. */
 void ns_set_block_length(struct ns *ns, uint64_t (*length)(const void *ctx, handle_t block),
                          const void *ctx);
+void ns_set_block_complete(struct ns *ns, bool (*complete)(const void *ctx, handle_t block));
+/* A block in the list of `file` got another length or (in)complete: keeps the sums. */
+void ns_block_changed(struct ns *ns, handle_t file, uint64_t old_length, bool was_complete,
+                      uint64_t new_length, bool is_complete);
 void ns_summarize(const struct ns *ns, handle_t h, struct ns_summary *ret);
+/* What a tree, or a change of it, takes from quotas. */
+struct ns_usage {
+    int64_t inodes, space, type[QUOTA_TYPES];
+};
+void ns_usage(const struct ns *ns, handle_t h, struct ns_usage *ret);
+/* The same as if h lay below a directory whose effective storage policy is `policy`. */
+void ns_usage_under(const struct ns *ns, handle_t h, uint8_t policy, struct ns_usage *ret);
+/* `bytes` (may be negative) with so many replicas under a storage policy; 0: no types. */
+void ns_usage_add(struct ns_usage *u, int64_t bytes, uint32_t replication, uint8_t policy);
+void ns_usage_subtract(struct ns_usage *u, const struct ns_usage *less);
+/* Whether the directories among the first `count` inodes of r may take delta, the lowest first, up
+ * to `stop` (0: all). ERR_NS_QUOTA, ERR_DS_QUOTA, ERR_TYPE_QUOTA with Hadoop's texts. */
+int ns_check_quota(const struct ns *ns, const struct resolved *r, uint32_t count,
+                   const struct ns_usage *delta, handle_t stop, struct err *err);
+/* The same for a rename whose other checks have passed. */
+int ns_check_rename_quota(const struct ns *ns, const struct resolved *src,
+                          const struct resolved *dst, struct err *err);
 /* Length of a file: sum of its blocks. */
 uint64_t ns_file_length(const struct ns *ns, handle_t file);
 /* NULL: no quota set. The root always has one. */
@@ -406,6 +430,9 @@ int ns_add(struct ns *ns, enum inode_type type, const struct ns_new_inode *n, bo
 /* Image loading: makes an inode without parent, then links it; children come mostly in order. */
 int ns_make(struct ns *ns, enum inode_type type, const struct ns_new_inode *n, handle_t *ret);
 int ns_link(struct ns *ns, handle_t parent, handle_t child);
+/* Image loading: no sums are kept from ns_sums_off until ns_sums_on, which counts everything. */
+void ns_sums_off(struct ns *ns);
+int ns_sums_on(struct ns *ns);
 /* Image loading: gives the root its attributes. */
 void ns_set_last_inode_id(struct ns *ns, uint64_t id);
 /* Unlinks h (not the root) and queues its tree for ns_collect; open files in it lose their leases

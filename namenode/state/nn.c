@@ -24,6 +24,17 @@ static uint64_t block_length(const void *ctx, handle_t block)
     return blocks_length(ctx, block);
 }
 
+static bool block_complete(const void *ctx, handle_t block)
+{
+    return blocks_is_complete(ctx, block);
+}
+
+static void block_changed(void *ctx, handle_t owner, uint64_t old_length, bool was_complete,
+                          uint64_t new_length, bool is_complete)
+{
+    ns_block_changed(ctx, owner, old_length, was_complete, new_length, is_complete);
+}
+
 static int make_rooms(struct nn *nn, const char *owner, const char *group)
 {
     struct nodes_settings n;
@@ -34,6 +45,8 @@ static int make_rooms(struct nn *nn, const char *owner, const char *group)
     TRY(blocks_new(configured ? &blocks_wanted : &b, nn->nodes, &nn->blocks));
     TRY(ns_new(owner, group, &nn->ns));
     ns_set_block_length(nn->ns, block_length, nn->blocks);
+    ns_set_block_complete(nn->ns, block_complete);
+    blocks_watch(nn->blocks, block_changed, nn->ns);
     return kept_new(&nn->kept);
 }
 

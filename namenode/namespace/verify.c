@@ -1,57 +1,6 @@
-/* walk.c - counting a subtree, and checking the whole namespace against itself.
- * Thread: state. Both walk everything below a directory and take time in proportion. */
+/* verify.c - checks the whole namespace against itself: walks everything, recounts everything.
+ * Thread: state. */
 #include "namenode/namespace/internal.h"
-
-/* Data and parity units of Hadoop's built-in erasure coding policies, by id. */
-static const struct {
-    uint8_t data, parity;
-} ec_units[] = {{1, 0}, {6, 3}, {3, 2}, {6, 3}, {2, 1}, {10, 4}};
-
-void ns_set_block_length(struct ns *ns, uint64_t (*length)(const void *ctx, handle_t block),
-                         const void *ctx)
-{
-    ns->block_length = length;
-    ns->block_length_ctx = ctx;
-}
-
-uint64_t ns_file_length(const struct ns *ns, handle_t file)
-{
-    const struct inode_file *f = &at_inode(ns, file)->file;
-    const handle_t *blocks = ns_blocks(ns, file);
-    uint64_t length = 0;
-    for (uint32_t i = 0; i < f->block_count && ns->block_length != NULL; i++)
-        length += ns->block_length(ns->block_length_ctx, blocks[i]);
-    return length;
-}
-
-static uint64_t file_space(const struct inode_file *f, uint64_t length)
-{
-    if (f->ec == 0 || f->ec >= ARRAY_SIZE(ec_units))
-        return length * f->replication;
-    uint64_t data = ec_units[f->ec].data;
-    return length + (length + data - 1) / data * ec_units[f->ec].parity;
-}
-
-void ns_summarize(const struct ns *ns, handle_t h, struct ns_summary *ret)
-{
-    *ret = (struct ns_summary){0};
-    struct ns_walk walk = ns_walk_from(ns, h);
-    for (handle_t at; (at = ns_walk_next(&walk)) != 0;) {
-        const struct inode *i = at_inode(ns, at);
-        if (i->type == INODE_DIR) {
-            ret->directories++;
-        } else if (i->type == INODE_SYMLINK) {
-            ret->symlinks++;
-        } else {
-            uint64_t length = ns_file_length(ns, at);
-            ret->files++;
-            ret->length += length;
-            ret->space += file_space(&i->file, length);
-        }
-    }
-}
-
-/* ---- verify ---- */
 
 static bool broken(struct err *err, const struct ns *ns, handle_t h, const char *what)
 {
@@ -80,7 +29,7 @@ static bool verify_dir(const struct ns *ns, handle_t dir, struct err *err)
     }
     if (total != d->dir.child_count)
         return broken(err, ns, dir, "counts its children wrong");
-    return true;
+    return sums_verify(ns, dir, err);
 }
 
 static bool verify_file(const struct ns *ns, handle_t h, uint64_t *open_files, struct err *err)
