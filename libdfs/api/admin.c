@@ -20,7 +20,14 @@ static int do_content_summary(struct op *op, const char *path, struct dfs_summar
         .space_consumed = s->space_consumed,
         .quota = (int64_t)s->quota,
         .space_quota = (int64_t)s->space_quota,
+        .snapshot_length = s->has_snapshot_length ? s->snapshot_length : 0,
+        .snapshot_files = s->has_snapshot_file_count ? s->snapshot_file_count : 0,
+        .snapshot_directories = s->has_snapshot_directory_count ? s->snapshot_directory_count : 0,
+        .snapshot_space = s->has_snapshot_space_consumed ? s->snapshot_space_consumed : 0,
     };
+    if (s->erasure_coding_policy != NULL)
+        (void)snprintf(ret->erasure_coding, sizeof(ret->erasure_coding), "%s",
+                       s->erasure_coding_policy);
     return 0;
 }
 

@@ -63,6 +63,7 @@ int stat_fill(struct op *op, const Hdfs__HdfsFileStatus *from, const char *name,
         .modified_ms = (int64_t)from->modification_time,
         .accessed_ms = (int64_t)from->access_time,
         .children = from->has_children_num ? from->children_num : -1,
+        .storage_policy = from->has_storage_policy ? from->storage_policy : 0,
     };
     if (!fill_strings(from, name, name_size, &s)) {
         dfs_stat_free(&s);

@@ -55,6 +55,7 @@ struct dfs_stat {
     uint32_t replication;             /* 0 for directories */
     int64_t modified_ms, accessed_ms; /* since 1970 */
     int32_t children;                 /* -1: not told */
+    uint32_t storage_policy;          /* id, 0: unspecified */
 };
 int dfs_stat(struct dfs *fs, const char *path, struct dfs_stat *ret, struct dfs_error *error);
 void dfs_stat_free(struct dfs_stat *stat);
@@ -91,6 +92,9 @@ int dfs_access(struct dfs *fs, const char *path, unsigned mode, struct dfs_error
 struct dfs_summary {
     uint64_t length, files, directories, space_consumed;
     int64_t quota, space_quota; /* -1: none */
+    /* of them, what only snapshots hold */
+    uint64_t snapshot_length, snapshot_files, snapshot_directories, snapshot_space;
+    char erasure_coding[64]; /* policy; "" if there is none, "Replicated" for a replicated file */
 };
 int dfs_content_summary(struct dfs *fs, const char *path, struct dfs_summary *ret,
                         struct dfs_error *error);
@@ -160,6 +164,109 @@ struct dfs_checksum {
 int dfs_checksum(struct dfs *fs, const char *path, struct dfs_checksum *ret,
                  struct dfs_error *error);
 
+/* Access control lists. */
+enum dfs_acl_type { DFS_ACL_USER, DFS_ACL_GROUP, DFS_ACL_MASK, DFS_ACL_OTHER };
+struct dfs_acl_entry {
+    enum dfs_acl_type type;
+    bool is_default;    /* of the default ACL of a directory */
+    uint8_t permission; /* r 4, w 2, x 1 */
+    char *name;         /* NULL: the owner, the owning group */
+};
+/* What is not in the permission bits: no owner, other and mask of the access ACL among items. */
+struct dfs_acl {
+    char *owner, *group;
+    bool sticky, has_mode;
+    uint32_t mode; /* if has_mode */
+    struct dfs_acl_entry *items;
+    size_t count;
+};
+int dfs_get_acl(struct dfs *fs, const char *path, struct dfs_acl *ret, struct dfs_error *error);
+void dfs_acl_free(struct dfs_acl *acl);
+/* MODIFY adds or replaces the entries, REMOVE takes them out (permissions don't count), SET
+ * replaces the whole ACL; the others take no entries. */
+enum dfs_acl_change {
+    DFS_ACL_MODIFY,
+    DFS_ACL_REMOVE,
+    DFS_ACL_SET,
+    DFS_ACL_REMOVE_DEFAULT,
+    DFS_ACL_REMOVE_ALL
+};
+int dfs_change_acl(struct dfs *fs, const char *path, enum dfs_acl_change change,
+                   const struct dfs_acl_entry *entries, size_t count, struct dfs_error *error);
+
+/* Extended attributes. Names begin with user. trusted. security. system. or raw. */
+struct dfs_xattr {
+    char *name;
+    uint8_t *value; /* size bytes and a zero behind them */
+    size_t size;
+};
+struct dfs_xattrs {
+    struct dfs_xattr *items;
+    size_t count;
+};
+/* names: NULL-terminated, all must be there; NULL: all that the caller may see. */
+int dfs_get_xattrs(struct dfs *fs, const char *path, const char *const *names,
+                   struct dfs_xattrs *ret, struct dfs_error *error);
+void dfs_xattrs_free(struct dfs_xattrs *xattrs);
+enum dfs_xattr_flags { DFS_XATTR_CREATE = 1, DFS_XATTR_REPLACE = 2 };
+/* With both flags it may be there or not. value NULL: none. */
+int dfs_set_xattr(struct dfs *fs, const char *path, const char *name, const void *value,
+                  size_t size, unsigned flags, struct dfs_error *error);
+int dfs_remove_xattr(struct dfs *fs, const char *path, const char *name, struct dfs_error *error);
+
+/* Quotas. The types are those that can have one; their order is the wire's. */
+enum dfs_storage_type {
+    DFS_DISK = 1,
+    DFS_SSD,
+    DFS_ARCHIVE,
+    DFS_RAM_DISK,
+    DFS_PROVIDED,
+    DFS_NVDIMM,
+    DFS_STORAGE_TYPES /* one more than the last */
+};
+#define DFS_QUOTA_KEEP  INT64_MAX /* leave it as it is */
+#define DFS_QUOTA_CLEAR (-1)
+int dfs_set_quota(struct dfs *fs, const char *path, int64_t names, int64_t space,
+                  struct dfs_error *error);
+int dfs_set_type_quota(struct dfs *fs, const char *path, enum dfs_storage_type type, int64_t space,
+                       struct dfs_error *error);
+struct dfs_quota_usage {
+    int64_t names, space;            /* used */
+    int64_t name_quota, space_quota; /* -1: none */
+    int64_t type_space[DFS_STORAGE_TYPES];
+    int64_t type_quota[DFS_STORAGE_TYPES]; /* -1: none */
+};
+int dfs_quota_usage(struct dfs *fs, const char *path, struct dfs_quota_usage *ret,
+                    struct dfs_error *error);
+
+/* Storage policies. */
+struct dfs_storage_policy {
+    char name[64];
+    uint32_t id;
+    /* lists that end with 0 */
+    enum dfs_storage_type types[8], creation_fallbacks[8], replication_fallbacks[8];
+};
+enum { DFS_POLICIES_MAX = 16 };
+/* In the server's order. */
+int dfs_storage_policies(struct dfs *fs, struct dfs_storage_policy ret[DFS_POLICIES_MAX],
+                         size_t *ret_count, struct dfs_error *error);
+int dfs_set_storage_policy(struct dfs *fs, const char *path, const char *policy,
+                           struct dfs_error *error);
+int dfs_unset_storage_policy(struct dfs *fs, const char *path, struct dfs_error *error);
+int dfs_satisfy_storage_policy(struct dfs *fs, const char *path, struct dfs_error *error);
+
+/* Snapshots. */
+/* name NULL: the server makes one up. *ret_path (to be freed by free) is the path of the snapshot.
+ */
+int dfs_create_snapshot(struct dfs *fs, const char *path, const char *name, char **ret_path,
+                        struct dfs_error *error);
+int dfs_delete_snapshot(struct dfs *fs, const char *path, const char *name,
+                        struct dfs_error *error);
+int dfs_rename_snapshot(struct dfs *fs, const char *path, const char *old_name,
+                        const char *new_name, struct dfs_error *error);
+/* May snapshots be made of this directory? */
+int dfs_allow_snapshots(struct dfs *fs, const char *path, bool allowed, struct dfs_error *error);
+
 /* For administrators. */
 enum dfs_node_filter { DFS_NODES_ALL = 1, DFS_NODES_LIVE, DFS_NODES_DEAD };
 struct dfs_node {
@@ -187,10 +294,42 @@ struct dfs_nodes {
 int dfs_nodes(struct dfs *fs, enum dfs_node_filter filter, struct dfs_nodes *ret,
               struct dfs_error *error);
 void dfs_nodes_free(struct dfs_nodes *nodes);
-enum dfs_safemode_action { DFS_SAFEMODE_LEAVE = 1, DFS_SAFEMODE_ENTER, DFS_SAFEMODE_GET };
+enum dfs_safemode_action {
+    DFS_SAFEMODE_LEAVE = 1,
+    DFS_SAFEMODE_ENTER,
+    DFS_SAFEMODE_GET,
+    DFS_SAFEMODE_FORCE_EXIT
+};
 int dfs_safemode(struct dfs *fs, enum dfs_safemode_action action, bool *ret_on,
                  struct dfs_error *error);
 int dfs_save_namespace(struct dfs *fs, struct dfs_error *error);
+/* Only if the last image is older than window_s or has more than gap transactions behind it. */
+int dfs_save_namespace_if(struct dfs *fs, uint64_t window_s, uint64_t gap, bool *ret_saved,
+                          struct dfs_error *error);
+int dfs_roll_edits(struct dfs *fs, uint64_t *ret_first_txid, struct dfs_error *error);
+/* "true", "false" or "check". */
+int dfs_restore_failed_storage(struct dfs *fs, const char *arg, bool *ret_on,
+                               struct dfs_error *error);
+int dfs_refresh_nodes(struct dfs *fs, struct dfs_error *error);
+int dfs_finalize_upgrade(struct dfs *fs, struct dfs_error *error);
+int dfs_is_upgrade_finalized(struct dfs *fs, bool *ret_finalized, struct dfs_error *error);
+/* Into a file of this name in the log directory of the server. */
+int dfs_metasave(struct dfs *fs, const char *name, struct dfs_error *error);
+int dfs_set_balancer_bandwidth(struct dfs *fs, int64_t bytes_per_second, struct dfs_error *error);
+struct dfs_open_file {
+    int64_t id;
+    char *path, *client, *host;
+};
+struct dfs_open_files {
+    struct dfs_open_file *items;
+    size_t count;
+    bool more;
+};
+/* One page: files with an id above `after` (0 to begin) below path. blocking: only those that keep
+ * a node from being decommissioned. */
+int dfs_list_open_files(struct dfs *fs, int64_t after, const char *path, bool blocking,
+                        struct dfs_open_files *ret, struct dfs_error *error);
+void dfs_open_files_free(struct dfs_open_files *files);
 
 #ifdef __cplusplus
 }
