@@ -123,6 +123,28 @@ must_use int blocks_reopen(struct blocks *b, handle_t block);
  * get. */
 must_use int blocks_begin_recovery(struct blocks *b, handle_t block, uint64_t recovery_id);
 uint64_t blocks_recovery_id(const struct blocks *b, handle_t block); /* 0: none */
+/* The same, and one of the expected nodes is ordered to lead it: the live one heard last among
+ * those that didn't lead one yet. *ret_node 0: there is none. The attempt has time until until_ms.
+ */
+must_use int blocks_start_recovery(struct blocks *b, handle_t block, uint64_t recovery_id,
+                                   int64_t until_ms, uint32_t *ret_node);
+/* No attempt was made yet, or the time of the last one is over. */
+bool blocks_recovery_due(const struct blocks *b, handle_t block, int64_t mono_ms);
+/* The node that leads it; 0: none. */
+uint32_t blocks_recovery_leader(const struct blocks *b, handle_t block);
+/* Blocks of which an attempt has run out of time: pass 0 first, then what was returned; 0: no more.
+ */
+handle_t blocks_next_overdue(const struct blocks *b, handle_t block, int64_t mono_ms);
+/* UNDER_RECOVERY -> UNDER_CONSTRUCTION: recovered, yet its file stays open. */
+void blocks_end_recovery(struct blocks *b, handle_t block);
+/* These storages have the recovered block as it is recorded now. */
+must_use int blocks_recovered(struct blocks *b, handle_t block, const uint32_t *storages,
+                              size_t count);
+/* A block under construction is cut: that is its length from now on, and its recovery has to make
+ * the replicas so. */
+must_use int blocks_cut(struct blocks *b, handle_t block, uint64_t length);
+/* False: it isn't being cut. *ret_full_length: that of its replicas. */
+bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_full_length);
 
 /* ---- blocks under construction ---- */
 
@@ -131,6 +153,7 @@ struct expected_replica {
     bool reported;
     enum replica_state state; /* as reported; RBW until then */
     uint64_t generation_stamp, length;
+    bool led; /* its node was asked to lead a recovery */
 };
 
 /* Where the pipeline writes: chosen targets, or what updatePipeline says. Counts them as scheduled.
@@ -273,6 +296,8 @@ enum safemode {
  * in a report while in startup safe mode mean that the metadata is too old, and then safe mode
  * doesn't end by itself. */
 void blocks_start(struct blocks *b, uint64_t last_generation_stamp, int64_t mono_ms);
+/* Nobody is expected to report more: all storages that are known have, and a minute has passed. */
+bool blocks_heard_all(const struct blocks *b, int64_t mono_ms);
 bool blocks_in_safe_mode(const struct blocks *b); /* any kind: no changes, no orders to nodes */
 bool blocks_in_startup_safe_mode(const struct blocks *b); /* PENDING or EXTENSION */
 enum safemode blocks_safe_mode(const struct blocks *b);

@@ -5,6 +5,7 @@
  * once; (3) a replica of a COMMITTED block that isn't corrupt was reported with its stamp and
  * length. */
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "namenode/blocks/internal.h"
 
@@ -40,6 +41,7 @@ void construction_end(struct blocks *b, struct block *blk)
     struct side *side = side_of(b, blk);
     if (side == NULL)
         return;
+    recovery_drop(b, blk);
     construction_free(side->construction);
     side->construction = NULL;
     side_trim(b, blk);
@@ -124,9 +126,10 @@ int blocks_set_expected(struct blocks *b, handle_t block, const uint32_t *storag
     fill_expected(b, c, &new, storages, count);
     if (c->count > 0)
         discard_unexpected(b, block, c, &new);
-    new.recovery_id = c->recovery_id;
     free(c->expected);
-    *c = new;
+    c->expected = new.expected;
+    c->count = new.count;
+    c->capacity = new.capacity;
     block_refresh(b, block);
     return 0;
 }
@@ -171,18 +174,22 @@ void construction_forget(struct blocks *b, struct block *blk, uint32_t storage)
 
 /* ---- commit and completion ---- */
 
-/* Establishes (3) by what was reported while the block was written. */
+/* Establishes (3) by what was reported while the block was written. A node of the pipeline that has
+ * told only an older stamp (it had the replica before an append) isn't wrong: its report is on the
+ * way, and it is unknown until then. */
 static void judge_replicas(struct blocks *b, handle_t h)
 {
     struct block *blk = block_at(b, h);
     struct construction *c = construction_of(b, blk);
-    for (uint32_t i = 0; i < blk->replica_count; i++) {
+    for (uint32_t i = blk->replica_count; i-- > 0;) { /* a removal fills the gap with the last */
         struct replica *r = &replicas_of(b, blk)[i];
         uint32_t storage = replica_storage(r);
         if (r->tag & REPLICA_CORRUPT)
             continue;
         const struct expected_replica *e = expected_find(c, storage);
-        if (e == NULL || !e->reported || e->generation_stamp != blk->generation_stamp)
+        if (e != NULL && e->generation_stamp < blk->generation_stamp)
+            block_replica_remove(b, h, storage);
+        else if (e == NULL || !e->reported || e->generation_stamp != blk->generation_stamp)
             (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,
                                       CORRUPT_STAMP);
         else if (e->length != blk->length)
@@ -216,6 +223,7 @@ int blocks_commit(struct blocks *b, handle_t block, uint64_t generation_stamp, u
     TRY(check_commit(blk, generation_stamp, length, err));
     if (blk->state == BLOCK_COMPLETE)
         return 0;
+    recovery_drop(b, blk);
     bool same = blk->state == BLOCK_COMMITTED && generation_stamp == blk->generation_stamp &&
                 length == blk->length;
     if (!same) {
@@ -310,4 +318,128 @@ uint64_t blocks_recovery_id(const struct blocks *b, handle_t block)
 {
     const struct construction *c = construction_of(b, block_at(b, block));
     return c == NULL ? 0 : c->recovery_id;
+}
+
+static const struct node *expected_node(const struct blocks *b, const struct expected_replica *e)
+{
+    return nodes_at(b->nodes, nodes_storage(b->nodes, e->storage)->node);
+}
+
+/* The next in turn; when all live ones had theirs, it begins anew. */
+static struct expected_replica *choose_leader(const struct blocks *b, struct construction *c)
+{
+    struct expected_replica *best = NULL;
+    for (int round = 0; round < 2 && best == NULL; round++) {
+        for (uint32_t i = 0; i < c->count; i++) {
+            struct expected_replica *e = &c->expected[i];
+            const struct node *node = expected_node(b, e);
+            if (node->alive && !e->led &&
+                (best == NULL || node->heard_ms > expected_node(b, best)->heard_ms))
+                best = e;
+        }
+        for (uint32_t i = 0; i < c->count && best == NULL; i++)
+            c->expected[i].led = false;
+    }
+    return best;
+}
+
+int blocks_start_recovery(struct blocks *b, handle_t block, uint64_t recovery_id, int64_t until_ms,
+                          uint32_t *ret_node)
+{
+    TRY(blocks_begin_recovery(b, block, recovery_id));
+    struct block *blk = block_at(b, block);
+    struct construction *c = construction_of(b, blk);
+    recovery_drop(b, blk);
+    c->block = block;
+    c->until_ms = until_ms;
+    DL_APPEND(b->recoveries, c);
+    struct expected_replica *leader = choose_leader(b, c);
+    if (leader != NULL) {
+        leader->led = true;
+        c->leader = nodes_storage(b->nodes, leader->storage)->node;
+        if (!nodes_order_recovery(b->nodes, c->leader, blk->id))
+            return ERR_NO_MEMORY; /* the next attempt comes when this one's time is over */
+    }
+    *ret_node = c->leader;
+    return 0;
+}
+
+void recovery_drop(struct blocks *b, struct block *blk)
+{
+    struct construction *c = construction_of(b, blk);
+    if (c == NULL || c->block == 0)
+        return;
+    DL_DELETE(b->recoveries, c);
+    c->block = 0;
+    c->leader = 0;
+}
+
+bool blocks_recovery_due(const struct blocks *b, handle_t block, int64_t mono_ms)
+{
+    const struct construction *c = construction_of(b, block_at(b, block));
+    return c == NULL || c->block == 0 || mono_ms > c->until_ms;
+}
+
+uint32_t blocks_recovery_leader(const struct blocks *b, handle_t block)
+{
+    const struct construction *c = construction_of(b, block_at(b, block));
+    return c == NULL ? 0 : c->leader;
+}
+
+handle_t blocks_next_overdue(const struct blocks *b, handle_t block, int64_t mono_ms)
+{
+    const struct construction *c =
+        block == 0 ? b->recoveries : construction_of(b, block_at(b, block))->next;
+    return c != NULL && mono_ms > c->until_ms ? c->block : 0;
+}
+
+void blocks_end_recovery(struct blocks *b, handle_t block)
+{
+    struct block *blk = block_at(b, block);
+    struct construction *c = construction_of(b, blk);
+    CHECK(blk->state == BLOCK_UNDER_RECOVERY && c != NULL);
+    recovery_drop(b, blk);
+    c->recovery_id = 0;
+    c->cut = false;
+    set_state(b, blk, BLOCK_UNDER_CONSTRUCTION);
+    block_refresh(b, block);
+}
+
+int blocks_recovered(struct blocks *b, handle_t block, const uint32_t *storages, size_t count)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state == BLOCK_COMPLETE);
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct replica *r = replica_add(b, block, storages[i]);
+        if (r == NULL)
+            rc = ERR_NO_MEMORY; /* the node's own report brings it */
+        else if ((r->tag & REPLICA_CORRUPT) != 0 &&
+                 note_find(b, blk, storages[i])->reason != CORRUPT_REPORTED)
+            replica_clear_corrupt(b, blk, r);
+    }
+    block_refresh(b, block);
+    return rc;
+}
+
+int blocks_cut(struct blocks *b, handle_t block, uint64_t length)
+{
+    struct block *blk = block_at(b, block);
+    CHECK(blk->state != BLOCK_NONE && blk->state != BLOCK_COMPLETE && length < blk->length);
+    struct construction *c = construction_need(b, blk);
+    if (c == NULL)
+        return ERR_NO_MEMORY;
+    c->cut = true;
+    c->full_length = blk->length;
+    blocks_set_length(b, block, length);
+    return 0;
+}
+
+bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_full_length)
+{
+    const struct construction *c = construction_of(b, block_at(b, block));
+    if (c == NULL || !c->cut)
+        return false;
+    *ret_full_length = c->full_length;
+    return true;
 }

@@ -63,6 +63,12 @@ struct construction {
     uint64_t recovery_id;
     uint32_t count, capacity;
     struct expected_replica *expected;
+    struct construction *prev, *next; /* of the recoveries, oldest attempt first */
+    handle_t block;                   /* 0: not among them */
+    uint32_t leader;                  /* node */
+    int64_t until_ms;
+    bool cut;
+    uint64_t full_length; /* before it was cut */
 };
 
 /* What few blocks have. */
@@ -110,6 +116,8 @@ struct blocks {
     struct queue queues[Q_COUNT]; /* Q_NONE unused */
     struct handle_fifo doomed, completed;
     struct pending *pendings;
+    struct construction *recoveries;
+    int64_t started_ms;
     uint64_t pending_count; /* blocks */
     uint64_t total, complete_count, safe_count, corrupt_count, excess_count, missing_one_count;
     uint64_t last_generation_stamp, future_bytes;
@@ -189,6 +197,7 @@ uint64_t replica_stamp(const struct blocks *b, struct block *blk, const struct r
 void construction_free(struct construction *c);
 struct construction *construction_need(struct blocks *b, struct block *blk);
 void construction_end(struct blocks *b, struct block *blk);
+void recovery_drop(struct blocks *b, struct block *blk); /* no attempt is waited for any more */
 /* A report about a block under construction. */
 bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum replica_state state,
                        uint64_t generation_stamp, uint64_t length);

@@ -302,6 +302,7 @@ static void doom(struct blocks *b, handle_t h)
     b->corrupt_count -= blk->has_corrupt;
     blk->safe = blk->has_corrupt = 0;
     pending_drop(b, blk);
+    recovery_drop(b, blk);
     idmap_remove(&b->by_id, blk->id);
     set_state(b, blk, BLOCK_NONE);
     b->total--;

@@ -47,7 +47,21 @@ void blocks_start(struct blocks *b, uint64_t last_generation_stamp, int64_t mono
 {
     CHECK(last_generation_stamp != 0);
     b->last_generation_stamp = last_generation_stamp;
+    b->started_ms = mono_ms;
     safemode_check(b, mono_ms);
+}
+
+bool blocks_heard_all(const struct blocks *b, int64_t mono_ms)
+{
+    enum { PATIENCE_MS = 60 * 1000 };
+    if (mono_ms - b->started_ms < PATIENCE_MS)
+        return false;
+    for (uint32_t s = 1; s <= nodes_storage_count(b->nodes); s++) {
+        const struct node_storage *storage = nodes_storage(b->nodes, s);
+        if (nodes_at(b->nodes, storage->node)->alive && !storage->failed && !storage->reported_once)
+            return false;
+    }
+    return true;
 }
 
 bool blocks_in_startup_safe_mode(const struct blocks *b)

@@ -362,10 +362,9 @@ static int cut_last_block(struct nn *nn, const struct op_truncate *op, handle_t 
         TRY(drop_last_block(nn, file));
         return add_block(nn, file, &cut, BLOCK_UNDER_CONSTRUCTION, err);
     }
-    if (reopen_last(nn, file) != 0)
-        return no_memory(err);
-    blocks_set_length(nn->blocks, last, cut.length);
-    return 0;
+    return reopen_last(nn, file) == 0 && blocks_cut(nn->blocks, last, cut.length) == 0
+               ? 0
+               : no_memory(err);
 }
 
 int apply_truncate(struct nn *nn, const struct op_truncate *op, const struct edit *e,

@@ -2,6 +2,7 @@
  * Thread: state. Times are monotonic and come from outside. Invariants: (1) a lease has at least
  * one file; (2) an open file has exactly one struct inode_uc, in the list of exactly one lease; (3)
  * the list of leases rises by renewed_ms. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "namenode/namespace/internal.h"
@@ -22,6 +23,13 @@ static void list_append(struct ns *ns, struct lease *l, int64_t mono_ms)
     l->renewed_ms = l->prev != 0 && at_lease(ns, l->prev)->renewed_ms > mono_ms
                         ? at_lease(ns, l->prev)->renewed_ms
                         : mono_ms;
+}
+
+/* Opening a file is a sign of life, too. */
+static void renew(struct ns *ns, struct lease *l, int64_t mono_ms)
+{
+    list_remove(ns, l);
+    list_append(ns, l, mono_ms);
 }
 
 static struct lease *find(const struct ns *ns, struct slice holder)
@@ -94,6 +102,8 @@ int ns_open_file(struct ns *ns, handle_t file, struct slice holder, struct slice
     struct lease *l = find(ns, holder);
     if (l == NULL)
         l = make(ns, holder);
+    else
+        renew(ns, l, ns->now_ms);
     if (l == NULL || (u->machine == 0 && machine.size > 0)) {
         heap_give(&ns->heap, u->machine, u->machine == 0 ? 0 : machine.size);
         pool_give(&ns->uc, uc);
@@ -128,6 +138,8 @@ int ns_reassign_lease(struct ns *ns, handle_t file, struct slice new_holder)
     struct lease *to = find(ns, new_holder);
     if (to == NULL)
         to = make(ns, new_holder);
+    else
+        renew(ns, to, ns->now_ms);
     if (to == NULL)
         return ERR_NO_MEMORY;
     if (to->self == at_uc(ns, uc)->lease)
@@ -194,8 +206,7 @@ bool ns_lease_renew(struct ns *ns, const char *holder, int64_t mono_ms)
     struct lease *l = find(ns, slice_of(holder));
     if (l == NULL)
         return false;
-    list_remove(ns, l);
-    list_append(ns, l, mono_ms);
+    renew(ns, l, mono_ms);
     return true;
 }
 
@@ -210,6 +221,34 @@ void ns_lease_renew_all(struct ns *ns, int64_t mono_ms)
 {
     for (handle_t h = ns->lease_oldest; h != 0; h = at_lease(ns, h)->next)
         at_lease(ns, h)->renewed_ms = mono_ms;
+}
+
+/* "1970-01-01 00:00:00,000+0000" */
+static void date_text(int64_t now_ms, char *out, size_t size)
+{
+    uint64_t ms = now_ms < 0 ? 0 : (uint64_t)now_ms, day_ms = ms % 86400000;
+    uint64_t days = ms / 86400000 + 719468; /* since 0000-03-01: the leap day is a year's last */
+    uint64_t era = days / 146097, of_era = days % 146097;
+    uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    uint64_t of_year = of_era - (365 * year + year / 4 - year / 100),
+             month = (5 * of_year + 2) / 153;
+    unsigned day = (unsigned)(of_year - (153 * month + 2) / 5 + 1);
+    unsigned shown = (unsigned)(month < 10 ? month + 3 : month - 9);
+    snprintf(out, size, "%04u-%02u-%02u %02u:%02u:%02u,%03u+0000",
+             (unsigned)(era * 400 + year + (shown <= 2)), shown, day, (unsigned)(day_ms / 3600000),
+             (unsigned)(day_ms / 60000 % 60), (unsigned)(day_ms / 1000 % 60),
+             (unsigned)(day_ms % 1000));
+}
+
+const char *ns_own_holder(struct ns *ns, int64_t now_ms, int64_t mono_ms, int64_t keep_ms)
+{
+    if (ns->own_holder[0] == '\0' || mono_ms - ns->own_holder_ms > keep_ms) {
+        char date[40];
+        date_text(now_ms, date, sizeof(date));
+        snprintf(ns->own_holder, sizeof(ns->own_holder), "HDFS_NameNode-%s", date);
+        ns->own_holder_ms = mono_ms;
+    }
+    return ns->own_holder;
 }
 
 void ns_set_now(struct ns *ns, int64_t mono_ms)

@@ -161,9 +161,54 @@ uint32_t nodes_take_invalidates(struct nodes *n, uint32_t i, struct node_block *
     return count;
 }
 
+/* ---- recoveries: one for each file whose writer was lost, so there are few ---- */
+
+void recoveries_free(struct node_recovery *list)
+{
+    struct node_recovery *order, *next;
+    DL_FOREACH_SAFE(list, order, next)
+    {
+        free(order);
+    }
+}
+
+bool nodes_order_recovery(struct nodes *n, uint32_t i, uint64_t block_id)
+{
+    struct node *node = nodes_at_mut(n, i);
+    struct node_recovery *order;
+    DL_FOREACH(node->recoveries, order)
+    {
+        if (order->block_id == block_id)
+            return true;
+    }
+    if (node->recovery_count >= NODE_COPIES_MAX || (order = calloc(1, sizeof(*order))) == NULL)
+        return false;
+    order->block_id = block_id;
+    DL_APPEND(node->recoveries, order);
+    node->recovery_count++;
+    return true;
+}
+
+uint32_t nodes_take_recoveries(struct nodes *n, uint32_t i, uint64_t *ret_block_ids, uint32_t max)
+{
+    struct node *node = nodes_at_mut(n, i);
+    uint32_t count = 0;
+    while (count < max && node->recoveries != NULL) {
+        struct node_recovery *order = node->recoveries;
+        DL_DELETE(node->recoveries, order);
+        ret_block_ids[count++] = order->block_id;
+        free(order);
+        node->recovery_count--;
+    }
+    return count;
+}
+
 void nodes_clear_orders(struct nodes *n, uint32_t i)
 {
     struct node *node = nodes_at_mut(n, i);
+    recoveries_free(node->recoveries);
+    node->recoveries = NULL;
+    node->recovery_count = 0;
     copies_free(node->copies);
     node->copies = NULL;
     node->copy_count = 0;

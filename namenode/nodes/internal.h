@@ -43,6 +43,11 @@ struct node_copy {
     uint32_t targets[];
 };
 
+struct node_recovery {
+    struct node_recovery *prev, *next;
+    uint64_t block_id;
+};
+
 uint64_t invalid_id_of(const void *owner, handle_t h);
 
 /* topology.c: 0: no memory. */
@@ -52,4 +57,5 @@ void node_set_alive(struct nodes *n, struct node *node, bool alive);
 void node_sum_storages(struct nodes *n, struct node *node);
 /* commands.c */
 void copies_free(struct node_copy *list);
+void recoveries_free(struct node_recovery *list);
 void roll_scheduled(struct nodes *n, struct node *node, int64_t mono_ms);

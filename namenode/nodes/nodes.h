@@ -31,7 +31,8 @@ enum {
     NODES_MAX = 1 << 20,     /* nodes, and */
     NODE_STORAGES_MAX = 256, /* storages a node that we remember */
     NODE_TEXT_MAX = 255,     /* bytes of uuid, ip, hostname, version, rack */
-    NODE_COPIES_MAX = 4096,  /* copy orders that wait for a node; more are refused */
+    NODE_COPIES_MAX =
+        4096, /* orders to copy, or to recover, that wait for a node; more are refused */
 };
 
 struct nodes_settings {
@@ -61,7 +62,8 @@ struct node_storage {
     uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used;
 };
 
-struct node_copy; /* an order to copy a block; internal */
+struct node_copy;     /* an order to copy a block; internal */
+struct node_recovery; /* to lead the recovery of one */
 
 struct node {
     char *uuid, *ip, *hostname, *software_version, *rack;
@@ -89,6 +91,8 @@ struct node {
     int64_t report_lease_until_ms;
     struct node_copy *copies; /* queue */
     uint32_t copy_count;
+    struct node_recovery *recoveries; /* queue */
+    uint32_t recovery_count;
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
     struct idmap invalid_ids;
     uint32_t next_same_ip;
@@ -240,6 +244,10 @@ void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id);
 /* At most min(max, invalidate_limit). Give nothing in safe mode. */
 uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_block *ret_blocks,
                                 uint32_t max);
+/* To lead the recovery of a block; once per block id. False: the queue is full or no memory. */
+bool nodes_order_recovery(struct nodes *n, uint32_t node, uint64_t block_id);
+uint32_t nodes_take_recoveries(struct nodes *n, uint32_t node, uint64_t *ret_block_ids,
+                               uint32_t max);
 void nodes_clear_orders(struct nodes *n, uint32_t node);
 /* New replicas that were promised to a storage, for placement and load. */
 void nodes_schedule(struct nodes *n, uint32_t storage);

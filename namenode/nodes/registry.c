@@ -51,6 +51,7 @@ static void node_fini(struct node *node)
     free(node->software_version);
     free(node->rack);
     copies_free(node->copies);
+    recoveries_free(node->recoveries);
     idmap_fini(&node->invalid_ids);
 }
 

@@ -163,6 +163,11 @@ int dn_sendHeartbeat(struct call *c)
     }
     if (blocks_in_safe_mode(blocks_of(c)))
         return 0;
+    TRY(recovery_orders(c, node, &res->cmds[0]));
+    if (res->cmds[0] != NULL) { /* the rest waits for the next heartbeat */
+        res->n_cmds = 1;
+        return 0;
+    }
     TRY(order_copies(c, node, res));
     return order_invalidates(c, node, res);
 }

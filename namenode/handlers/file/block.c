@@ -94,7 +94,7 @@ static int check_previous(struct call *c, const Cp__AddBlockRequest *req, const 
     return 0;
 }
 
-static int answer_block(struct call *c, handle_t file, handle_t block, Hdfs__LocatedBlock **ret)
+int answer_block(struct call *c, handle_t file, handle_t block, Hdfs__LocatedBlock **ret)
 {
     struct block_info info;
     struct expected_replica expected[MAX_TARGETS];

@@ -14,8 +14,14 @@ int fs_getAdditionalDatanode(struct call *c)
     TRY(call_check_safe_mode(c, "Cannot add datanode; src=", req->src));
     TRY(writer_file(c, req->src, req->has_file_id ? req->file_id : 0, req->client_name, &r));
     struct place_request place = {.wanted = req->num_additional_nodes,
+                                  .block_id = req->blk->block_id,
                                   .block_size =
                                       ns_inode(ns_of(c), resolved_last(&r))->file.block_size};
+    struct slice machine = ns_uc_machine(ns_of(c), resolved_last(&r));
+    const char *ip = arena_strndup(arena_of(c), machine.data, machine.size);
+    if (ip == NULL)
+        return call_no_memory(c);
+    place.writer_node = nodes_find_ip(nn_of(c)->nodes, ip);
     if (place.wanted > MAX_TARGETS || req->n_existings > MAX_TARGETS - place.wanted)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%u more DataNodes wanted for a pipeline of %zu",
                     place.wanted, req->n_existings);
@@ -43,13 +49,22 @@ static int check_uc_block(struct call *c, const Hdfs__ExtendedBlock *block, cons
                           handle_t *ret)
 {
     TRY(call_check_pool(c, block));
+    static const char *const states[] = {
+        [BLOCK_UNDER_RECOVERY] = "UNDER_RECOVERY",
+        [BLOCK_COMMITTED] = "COMMITTED",
+        [BLOCK_COMPLETE] = "COMPLETE",
+    };
     handle_t h = blocks_find(blocks_of(c), block->block_id);
     if (h == 0)
-        return fail(&c->err, ERR_IO, "blk_%" PRIu64 " does not exist.", block->block_id);
-    if (blocks_state(blocks_of(c), h) != BLOCK_UNDER_CONSTRUCTION)
+        return fail(&c->err, ERR_IO, "%s:blk_%" PRId64 "_%" PRIu64 " does not exist.",
+                    block->pool_id, (int64_t)block->block_id, block->generation_stamp);
+    enum block_state state = blocks_state(blocks_of(c), h);
+    if (state != BLOCK_UNDER_CONSTRUCTION)
         return fail(&c->err, ERR_IO,
-                    "Unexpected BlockUCState: blk_%" PRIu64 " is not UNDER_CONSTRUCTION",
-                    block->block_id);
+                    "Unexpected BlockUCState: %s:blk_%" PRId64 "_%" PRIu64
+                    " is %s but not UNDER_CONSTRUCTION",
+                    block->pool_id, (int64_t)block->block_id, block->generation_stamp,
+                    states[state]);
     handle_t file = blocks_owner(blocks_of(c), h);
     if (file == 0 || !ns_attached(ns_of(c), file) || ns_uc(ns_of(c), file) == NULL)
         return fail(&c->err, ERR_IO,

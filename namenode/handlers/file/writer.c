@@ -76,5 +76,10 @@ int commit_last(struct call *c, handle_t file, const Hdfs__ExtendedBlock *told)
                     told->block_id, info.id);
     if (info.state == BLOCK_COMPLETE)
         return 0;
+    if (info.state == BLOCK_UNDER_RECOVERY)
+        return fail(&c->err, ERR_IO,
+                    "Commit or complete block blk_%" PRId64 "_%" PRIu64
+                    ", whereas it is under recovery.",
+                    (int64_t)told->block_id, told->generation_stamp);
     return blocks_commit(blocks_of(c), last, told->generation_stamp, told->num_bytes, &c->err);
 }

@@ -33,6 +33,7 @@ void fixture_init(struct fixture *f)
                                        .list_limit = 2,
                                        .permissions_enabled = true,
                                        .lease_hard_limit_ms = 1200000,
+                                       .heartbeat_interval_ms = 3000,
                                        .supergroup = "supergroup"};
     f->env = (struct handler_env){.nn = f->nn,
                                   .settings = &f->settings,
