@@ -161,7 +161,7 @@ bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum repl
     }
     bool older = e->reported && e->storage == storage && e->generation_stamp > generation_stamp;
     if (!older)
-        *e = (struct expected_replica){storage, true, state, generation_stamp, length};
+        *e = (struct expected_replica){storage, true, state, generation_stamp, length, e->led};
     return true;
 }
 
@@ -294,8 +294,8 @@ int blocks_reopen(struct blocks *b, handle_t block)
     for (uint32_t i = 0; i < blk->replica_count; i++)
         if (replica_is_live(&r[i]))
             c->expected[c->count++] =
-                (struct expected_replica){replica_storage(&r[i]), true, REPLICA_FINALIZED,
-                                          blk->generation_stamp, blk->length};
+                (struct expected_replica){replica_storage(&r[i]), true,        REPLICA_FINALIZED,
+                                          blk->generation_stamp,  blk->length, false};
     set_state(b, blk, BLOCK_UNDER_CONSTRUCTION);
     block_refresh(b, block);
     return 0;

@@ -107,7 +107,7 @@ struct ns {
     struct lease *lease_by_holder;
     handle_t lease_oldest, lease_newest;
     int64_t now_ms;
-    char own_holder[64]; /* see ns_own_holder */
+    char own_holder[112]; /* see ns_own_holder */
     int64_t own_holder_ms;
     uint64_t (*block_length)(const void *ctx, handle_t block);
     bool (*block_complete)(const void *ctx, handle_t block);

@@ -243,7 +243,7 @@ static void date_text(int64_t now_ms, char *out, size_t size)
 const char *ns_own_holder(struct ns *ns, int64_t now_ms, int64_t mono_ms, int64_t keep_ms)
 {
     if (ns->own_holder[0] == '\0' || mono_ms - ns->own_holder_ms > keep_ms) {
-        char date[40];
+        char date[96];
         date_text(now_ms, date, sizeof(date));
         snprintf(ns->own_holder, sizeof(ns->own_holder), "HDFS_NameNode-%s", date);
         ns->own_holder_ms = mono_ms;
