@@ -117,6 +117,8 @@ int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t 
 {
     while (r->found <= depth) {
         struct edit e;
+        /* like so many single mkdirs: what fits is made, as in Hadoop */
+        TRY(call_check_new_quota(c, r));
         if (edit_for_mkdir(nn_of(c), r, r->found, slice_of(c->who.user), mode, unmasked,
                            (uint64_t)c->now_ms, arena_of(c), &e) != 0)
             return call_no_memory(c);

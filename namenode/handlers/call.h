@@ -63,6 +63,14 @@ int call_check_pool(struct call *c, const Hdfs__ExtendedBlock *block);
 int call_check_replication(struct call *c, uint32_t replication, const char *path,
                            const char *client);
 
+/* attr/quota.c: before room is taken. ERR_NS_QUOTA, ERR_DS_QUOTA, ERR_TYPE_QUOTA. */
+/* One inode more: the first missing component of r (or its last one). */
+int call_check_new_quota(struct call *c, const struct resolved *r);
+/* `bytes` more in an existing file: a new block counts in full, an append from the end of the last
+ * block to its full size. */
+int call_check_space_quota(struct call *c, const struct resolved *file, int64_t bytes);
+int call_check_replication_quota(struct call *c, const struct resolved *file, uint32_t replication);
+
 /* status.c: the shared answers, built in the call's arena */
 int status_of(struct call *c, handle_t inode, struct slice name, bool locations,
               Hdfs__HdfsFileStatus **ret);

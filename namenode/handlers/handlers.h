@@ -23,7 +23,7 @@ struct nn_settings {
     uint32_t bytes_per_checksum, write_packet_size, replication, replication_min, replication_max;
     uint32_t file_buffer_size, list_limit, checksum_type, handlers_reserved;
     uint64_t trash_interval_min, access_time_precision_ms;
-    bool permissions_enabled;
+    bool permissions_enabled, owner_may_set_quota, quota_by_type_enabled;
     const char *supergroup;
     int64_t heartbeat_interval_ms;
     int64_t lease_hard_limit_ms;

@@ -375,6 +375,11 @@ static handle_t walk_up(struct ns_walk *w)
     return w->at = 0;
 }
 
+handle_t ns_walk_skip(struct ns_walk *w)
+{
+    return walk_up(w);
+}
+
 handle_t ns_walk_next(struct ns_walk *w)
 {
     if (w->at == 0) /* before the first, or after the last */

@@ -176,6 +176,9 @@ struct ns_walk {
 };
 struct ns_walk ns_walk_from(const struct ns *ns, handle_t top);
 handle_t ns_walk_next(struct ns_walk *w); /* the top first; 0: done */
+handle_t ns_walk_skip(struct ns_walk *w); /* past what is below the last one */
+/* Whether a directory holds other directories. */
+bool ns_has_subdirs(const struct ns *ns, handle_t dir);
 /* Order of names: bytes as signed, then length. */
 int name_compare(struct slice a, struct slice b);
 
@@ -255,12 +258,13 @@ const char *ns_link_target(const struct ns *ns, const char *text, struct arena *
 /* ---- permissions ---- */
 enum { ACCESS_EXECUTE = 1, ACCESS_WRITE = 2, ACCESS_READ = 4, ACCESS_ALL = 7 };
 struct ns_want {
-    uint8_t ancestor;  /* on the last existing ancestor */
-    uint8_t parent;    /* on the parent; WRITE also respects its sticky bit */
-    uint8_t target;    /* on the inode itself */
-    uint8_t subtree;   /* on each directory at and below it */
-    bool owner;        /* the caller must own it */
-    bool ignore_empty; /* subtree: empty directories don't count */
+    uint8_t ancestor;   /* on the last existing ancestor */
+    uint8_t parent;     /* on the parent; WRITE also respects its sticky bit */
+    uint8_t target;     /* on the inode itself */
+    uint8_t subtree;    /* on each directory at and below it */
+    bool owner;         /* the caller must own it */
+    bool ignore_empty;  /* subtree: empty directories don't count */
+    bool ignore_sticky; /* subtree: sticky bits don't count */
 };
 /* Hadoop's messages: Permission denied: user=U, access=A, inode="P":owner:group:drwxr-xr-x */
 int ns_check_access(const struct ns *ns, const struct ns_caller *who, const struct resolved *r,

@@ -153,17 +153,34 @@ static bool sticky_forbids(const struct ns *ns, const struct ns_caller *who, han
            !is_user(ns, who, perm_user(at_inode(ns, child)->perm));
 }
 
+static int check_sticky(const struct ns *ns, const struct ns_caller *who, handle_t dir,
+                        struct err *err)
+{
+    uint32_t count;
+    const handle_t *at;
+    if ((perm_mode(at_inode(ns, dir)->perm) & STICKY) == 0)
+        return 0;
+    for (uint32_t k = 0; (at = ns_children(ns, dir, k, &count)) != NULL; k++)
+        for (uint32_t i = 0; i < count; i++)
+            if (sticky_forbids(ns, who, dir, at[i]))
+                return deny_sticky(ns, who, dir, at[i], err);
+    return 0;
+}
+
 /* Each directory at and below top, and what a sticky one holds. */
 static int check_subtree(const struct ns *ns, const struct ns_caller *who, handle_t top,
                          struct ns_want want, struct err *err)
 {
     struct ns_walk walk = ns_walk_from(ns, top);
-    for (handle_t h; (h = ns_walk_next(&walk)) != 0;) {
+    for (handle_t h = ns_walk_next(&walk), next; h != 0; h = next) {
         const struct inode *i = at_inode(ns, h);
-        if (h != top && sticky_forbids(ns, who, i->parent, h))
-            return deny_sticky(ns, who, i->parent, h, err);
-        if (i->type != INODE_DIR || (want.ignore_empty && i->dir.child_count == 0) ||
-            ns_may(ns, who, h, want.subtree))
+        bool dir = i->type == INODE_DIR, may = !dir || ns_may(ns, who, h, want.subtree);
+        if (dir && want.ignore_empty && i->dir.child_count == 0)
+            may = true;
+        if (dir && may && !want.ignore_sticky)
+            TRY(check_sticky(ns, who, h, err));
+        next = dir && !ns_has_subdirs(ns, h) ? ns_walk_skip(&walk) : ns_walk_next(&walk);
+        if (may)
             continue;
         struct arena scratch;
         arena_init(&scratch, 0);

@@ -444,6 +444,12 @@ void ns_usage_subtract(struct ns_usage *u, const struct ns_usage *less)
         u->type[i] -= less->type[i];
 }
 
+bool ns_has_subdirs(const struct ns *ns, handle_t dir)
+{
+    const struct dir_sums *r = record_of(ns, at_inode(ns, dir));
+    return r != NULL && r->directories > 0;
+}
+
 /* ---- quotas ---- */
 
 /* As Java's tools show sizes: "1.50 KB"; whole numbers without a fraction. */

@@ -45,6 +45,8 @@ void settings_from_conf(const struct conf *conf, struct nn_settings *ret)
         .trash_interval_min = (uint64_t)(conf_ms(conf, CONF_trash_interval) / 60000),
         .access_time_precision_ms = (uint64_t)conf_ms(conf, CONF_access_time_precision),
         .permissions_enabled = conf_bool(conf, CONF_permissions_enabled),
+        .owner_may_set_quota = conf_bool(conf, CONF_owner_may_set_quota),
+        .quota_by_type_enabled = conf_bool(conf, CONF_quota_by_type_enabled),
         .supergroup = conf_str(conf, CONF_superusergroup),
         .heartbeat_interval_ms = conf_ms(conf, CONF_heartbeat_interval),
         .lease_hard_limit_ms = conf_ms(conf, CONF_lease_hard_limit),

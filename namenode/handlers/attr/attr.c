@@ -84,6 +84,7 @@ int fs_setReplication(struct call *c)
     res->result = h != 0 && inode_is_file(ns_inode(ns_of(c), h));
     if (!res->result || ns_inode(ns_of(c), h)->file.ec != 0)
         return 0; /* false for what is no file; an erasure coded file stays as it is */
+    TRY(call_check_replication_quota(c, &r, req->replication));
     struct edit e = {.code = OP_set_replication};
     e.set_replication.path = slice_of(r.text);
     e.set_replication.replication = (uint16_t)req->replication;

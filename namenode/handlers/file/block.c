@@ -164,6 +164,7 @@ int fs_addBlock(struct call *c)
         return answer_block(c, file, block_from_end(c, file, 0), &res->block);
     TRY(check_may_add(c, req, &r));
     TRY(choose_targets(c, req, file, targets, &count));
+    TRY(call_check_space_quota(c, &r, (int64_t)ns_inode(ns_of(c), file)->file.block_size));
     struct edit_block made;
     TRY(allocate_block(c, &r, &made));
     handle_t block = blocks_find(blocks_of(c), made.id);

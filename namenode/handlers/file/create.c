@@ -67,6 +67,8 @@ static int commit_create(struct call *c, const Cp__CreateRequest *req, struct re
     if (r->found < r->depth)
         TRY(call_make_dirs(c, r, r->depth - 1, ns_implied_parent_mode(ns_of(c), r, mode, true),
                            -1));
+    if (!overwrite)
+        TRY(call_check_new_quota(c, r));
     struct edit_new_file f = {.now_ms = (uint64_t)c->now_ms,
                               .block_size = req->block_size,
                               .replication = (uint16_t)req->replication,

@@ -44,6 +44,7 @@ int fs_rename(struct call *c)
     res->result = ok;
     if (!ok || noop)
         return 0;
+    TRY(ns_check_rename_quota(ns_of(c), &src, &dst, &c->err));
     struct edit e = {.code = OP_rename_old};
     e.rename_old.src = slice_of(src.text);
     e.rename_old.dst = slice_of(dst.text);
@@ -70,6 +71,7 @@ int fs_rename2(struct call *c)
                                            .ignore_empty = to_trash}));
     TRY(call_check_access(c, &dst, (struct ns_want){.ancestor = ACCESS_WRITE}));
     TRY(ns_check_rename(ns_of(c), &src, &dst, req->overwrite_dest, call_limits(c), &c->err));
+    TRY(ns_check_rename_quota(ns_of(c), &src, &dst, &c->err));
     uint8_t options[2];
     size_t n = 0;
     options[n++] = req->overwrite_dest ? RENAME_OVERWRITE : RENAME_NONE;

@@ -32,6 +32,7 @@ void fixture_init(struct fixture *f)
                                        .replication_max = 512,
                                        .list_limit = 2,
                                        .permissions_enabled = true,
+                                       .quota_by_type_enabled = true,
                                        .lease_hard_limit_ms = 1200000,
                                        .heartbeat_interval_ms = 3000,
                                        .supergroup = "supergroup"};
