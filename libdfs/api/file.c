@@ -8,7 +8,7 @@
 /* Linux moves at most so much in one read or write, too. */
 enum { MAX_TRANSFER = 0x7ffff000 };
 
-static struct dfs_file *file_new(struct dfs *fs)
+struct dfs_file *file_new(struct dfs *fs)
 {
     struct dfs_file *f = calloc(1, sizeof(*f));
     if (f != NULL)
@@ -82,6 +82,16 @@ ssize_t dfs_pread(struct dfs_file *file, void *data, size_t size, uint64_t offse
     return rc != 0 ? rc : (ssize_t)n;
 }
 
+int dfs_refresh(struct dfs_file *file, struct dfs_error *error)
+{
+    struct op op;
+    op_begin(&op, file->fs);
+    int rc = need_reader(&op, file);
+    if (rc == 0)
+        rc = input_refresh(file->in, &op.err);
+    return op_end(&op, rc, error);
+}
+
 int dfs_seek(struct dfs_file *file, uint64_t offset, struct dfs_error *error)
 {
     struct op op;
@@ -90,6 +100,14 @@ int dfs_seek(struct dfs_file *file, uint64_t offset, struct dfs_error *error)
     if (rc == 0)
         rc = input_seek(file->in, offset, &op.err);
     return op_end(&op, rc, error);
+}
+
+uint32_t packet_size(const struct op *op, const struct dfs_defaults *d)
+{
+    const struct conf *conf = op->fs->conf;
+    return conf_is_set(conf, CONF_write_packet_size)
+               ? (uint32_t)conf_size(conf, CONF_write_packet_size)
+               : d->write_packet_size;
 }
 
 struct creation {
@@ -115,9 +133,7 @@ static int choose_options(struct op *op, const struct dfs_create_options *o, str
         c->o.block_size = conf_is_set(conf, CONF_block_size)
                               ? (uint64_t)conf_size(conf, CONF_block_size)
                               : d.block_size;
-    c->out.packet_size = conf_is_set(conf, CONF_write_packet_size)
-                             ? (uint32_t)conf_size(conf, CONF_write_packet_size)
-                             : d.write_packet_size;
+    c->out.packet_size = packet_size(op, &d);
     if (c->o.block_size % c->out.kind.bytes_per_chunk != 0)
         return fail(&op->err, ERR_ILLEGAL_ARGUMENT,
                     "block size %llu is not a multiple of the checksum's %u bytes",
@@ -173,6 +189,8 @@ static int do_create(struct op *op, const char *path, const struct dfs_create_op
     c.out.path = path;
     c.out.file_id = c.status->file_id;
     c.out.block_size = c.status->has_blocksize ? c.status->blocksize : c.o.block_size;
+    c.out.replication = c.o.replication;
+    c.out.sync_blocks = c.o.sync_blocks;
     return output_open(&op->fs->env, &c.out, &f->out, &op->err);
 }
 
@@ -204,24 +222,28 @@ ssize_t dfs_write(struct dfs_file *file, const void *data, size_t size, struct d
     return rc != 0 ? rc : (ssize_t)size;
 }
 
-static int flush(struct dfs_file *file, bool sync, struct dfs_error *error)
+int dfs_sync(struct dfs_file *file, unsigned flags, struct dfs_error *error)
 {
     struct op op;
     op_begin(&op, file->fs);
     int rc = need_writer(&op, file);
     if (rc == 0)
-        rc = output_flush(file->out, sync, &op.err);
+        rc = output_flush(file->out, flags, &op.err);
     return op_end(&op, rc, error);
 }
+_Static_assert((int)DFS_SYNC_DISK == (int)OUTPUT_SYNC &&
+                   (int)DFS_SYNC_UPDATE_LENGTH == (int)OUTPUT_UPDATE_LENGTH &&
+                   (int)DFS_SYNC_END_BLOCK == (int)OUTPUT_END_BLOCK,
+               "the flags are passed as they are");
 
 int dfs_hflush(struct dfs_file *file, struct dfs_error *error)
 {
-    return flush(file, false, error);
+    return dfs_sync(file, 0, error);
 }
 
 int dfs_hsync(struct dfs_file *file, struct dfs_error *error)
 {
-    return flush(file, true, error);
+    return dfs_sync(file, DFS_SYNC_DISK, error);
 }
 
 int dfs_close(struct dfs_file *file, struct dfs_error *error)

@@ -5,6 +5,8 @@
 
 #include "common/io/io.h"
 #include "libdfs/io/io.h"
+#include "libdfs/output/output.h"
+#include "libdfs/write/write.h"
 
 struct dfs {
     struct conf *conf;
@@ -22,6 +24,9 @@ struct dfs_file {
     struct input *in; /* one of these two */
     struct output *out;
 };
+
+/* file.c; NULL: no memory. */
+struct dfs_file *file_new(struct dfs *fs);
 
 /* One call of the API: its memory and its error. */
 struct op {
@@ -44,6 +49,8 @@ const char *last_component(const char *path);
 must_use int get_file_info(struct op *op, const char *path, Hdfs__HdfsFileStatus **ret);
 /* client.c: cached for an hour. */
 must_use int server_defaults(struct op *op, struct dfs_defaults *ret, struct crc_kind *ret_kind);
+/* file.c: of the configuration, else the server's. */
+uint32_t packet_size(const struct op *op, const struct dfs_defaults *d);
 #define OP_CALL(op, method, request, ret) \
     META_CALL((op)->fs->env.meta, method, (request), &(op)->arena, (ret), &(op)->err)
 #define PERMISSION(name, mode)                           \

@@ -134,6 +134,9 @@ ssize_t dfs_read(struct dfs_file *file, void *data, size_t size, struct dfs_erro
 ssize_t dfs_pread(struct dfs_file *file, void *data, size_t size, uint64_t offset,
                   struct dfs_error *error);
 int dfs_seek(struct dfs_file *file, uint64_t offset, struct dfs_error *error);
+/* Asks how long the file is by now (a writer may be at work), for dfs_length and later reads. While
+ * it is open elsewhere its length never shrinks; a read at the known end looks by itself. */
+int dfs_refresh(struct dfs_file *file, struct dfs_error *error);
 uint64_t dfs_tell(const struct dfs_file *file);
 
 /* Writing. */
@@ -142,18 +145,40 @@ struct dfs_create_options {
     uint32_t mode;        /* 0: 0666; umask is applied */
     uint32_t replication; /* 0: dfs.replication */
     uint64_t block_size;  /* 0: dfs.blocksize */
+    bool sync_blocks;     /* each block is on the disks when its last packet is acknowledged */
 };
 int dfs_create(struct dfs *fs, const char *path, const struct dfs_create_options *options,
                struct dfs_file **ret, struct dfs_error *error);
 /* All or an error: after an error the file only takes dfs_close or dfs_abort. */
 ssize_t dfs_write(struct dfs_file *file, const void *data, size_t size, struct dfs_error *error);
-/* hflush: new readers see the bytes. hsync: they are on disk, too. */
+/* Goes on at the end of a closed file. NEW_BLOCK: with a new block instead of the last one's free
+ * room. */
+enum dfs_append_flags { DFS_APPEND_NEW_BLOCK = 1, DFS_APPEND_SYNC_BLOCKS = 2 };
+int dfs_append(struct dfs *fs, const char *path, unsigned flags, struct dfs_file **ret,
+               struct dfs_error *error);
+/* hflush: new readers see the bytes. hsync: all bytes of the file are on disk, too. */
 int dfs_hflush(struct dfs_file *file, struct dfs_error *error);
 int dfs_hsync(struct dfs_file *file, struct dfs_error *error);
+/* The same with flags: DISK is hsync, UPDATE_LENGTH makes the length known to the NameNode, too
+ * (dfs_stat shows it), END_BLOCK lets the next byte begin a new block. */
+enum dfs_sync_flags { DFS_SYNC_DISK = 1, DFS_SYNC_UPDATE_LENGTH = 2, DFS_SYNC_END_BLOCK = 4 };
+int dfs_sync(struct dfs_file *file, unsigned flags, struct dfs_error *error);
 /* Frees the file in any case. For a written one: 0 means complete and durable. */
 int dfs_close(struct dfs_file *file, struct dfs_error *error);
 /* Gives a written file up: what is there stays for lease recovery. Frees. */
 void dfs_abort(struct dfs_file *file);
+
+/* Cuts a closed file. *ret_done false: the last block is still being cut, dfs_is_closed tells when
+ * that is done. */
+int dfs_truncate(struct dfs *fs, const char *path, uint64_t length, bool *ret_done,
+                 struct dfs_error *error);
+/* Puts the blocks of the sources (NULL-terminated) behind those of the target; the sources vanish.
+ */
+int dfs_concat(struct dfs *fs, const char *target, const char *const *sources,
+               struct dfs_error *error);
+/* Takes the file from a writer that is gone. *ret_closed false: under way, ask again. */
+int dfs_recover_lease(struct dfs *fs, const char *path, bool *ret_closed, struct dfs_error *error);
+int dfs_is_closed(struct dfs *fs, const char *path, bool *ret_closed, struct dfs_error *error);
 
 /* Hadoop's file checksum: algorithm name (MD5-of-0MD5-of-512CRC32C) and its bytes. */
 struct dfs_checksum {

@@ -64,13 +64,18 @@ int dnc_request(struct dnc *c, enum xfer_opcode op, const ProtobufCMessage *mess
                 struct err *err)
 {
     TRY(xfer_send_op(c->fd, op, message, err));
+    return dnc_answer(c, arena, ret, ret_first_bad_link, err);
+}
+
+int dnc_answer(struct dnc *c, struct arena *arena, Xfer__BlockOpResponse **ret,
+               const char **ret_first_bad_link, struct err *err)
+{
     ProtobufCMessage *answer;
     TRY(xfer_recv_message(&c->in, &xfer__block_op_response__descriptor, arena, &answer, err));
     Xfer__BlockOpResponse *r = (Xfer__BlockOpResponse *)(void *)answer;
-    if (r->status == XFER__STATUS__SUCCESS) {
-        *ret = r;
+    *ret = r;
+    if (r->status == XFER__STATUS__SUCCESS)
         return 0;
-    }
     if (ret_first_bad_link != NULL)
         *ret_first_bad_link = r->first_bad_link;
     const ProtobufCEnumValue *name =

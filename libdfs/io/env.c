@@ -1,7 +1,17 @@
 /* env.c - settings of a client that open files look at. */
+#include <strings.h>
 #include <time.h>
 
 #include "libdfs/io/internal.h"
+
+/* enum wr_replace of libdfs/write, by Hadoop's names; what is unknown counts as DEFAULT */
+static int replace_policy(const struct conf *conf)
+{
+    const char *text = conf_str(conf, CONF_replace_policy);
+    if (!conf_bool(conf, CONF_replace_enable) || strcasecmp(text, "NEVER") == 0)
+        return 0;
+    return strcasecmp(text, "ALWAYS") == 0 ? 2 : 1;
+}
 
 void io_env_load(struct io_env *env, const struct conf *conf)
 {
@@ -20,6 +30,11 @@ void io_env_load(struct io_env *env, const struct conf *conf)
     env->block_write_retries = (unsigned)conf_int(conf, CONF_block_write_retries);
     env->max_recoveries = (unsigned)conf_int(conf, CONF_pipeline_recovery_retries);
     env->max_in_flight = (unsigned)conf_int(conf, CONF_max_packets_in_flight);
+    env->slow_acks = (unsigned)conf_int(conf, CONF_slow_acks);
+    env->replace = replace_policy(conf);
+    env->replace_best_effort = conf_bool(conf, CONF_replace_best_effort);
+    env->replace_min = (unsigned)conf_int(conf, CONF_replace_min);
+    env->restart_ms = conf_ms(conf, CONF_restart_timeout);
     env->not_yet_retries = (unsigned)conf_int(conf, CONF_locate_following_retries);
     env->not_yet_delay_ms = conf_ms(conf, CONF_locate_following_delay);
     env->not_yet_max_delay_ms = conf_ms(conf, CONF_locate_following_max_delay);

@@ -37,7 +37,9 @@ struct input {
     pthread_mutex_t lock; /* guards plan, references of pages, dead */
     struct rd_plan plan;
     struct rd_dead dead;
-    uint64_t length, prefetch;
+    _Atomic uint64_t length; /* never shrinks */
+    bool growing;            /* a writer may be at work; guarded by lock */
+    uint64_t prefetch;
     uint64_t position;
     struct cursor cursor;
     char path[];
@@ -65,6 +67,11 @@ static int fetch(struct input *in, uint64_t offset, struct err *err)
     pthread_mutex_lock(&in->lock);
     if (rc == 0)
         rc = merge(in, page, visible, err);
+    if (rc == 0) {
+        in->growing = blocks->under_construction;
+        if (in->length < in->plan.length)
+            in->length = in->plan.length;
+    }
     rd_page_unref(page);
     pthread_mutex_unlock(&in->lock);
     return rc;
@@ -235,9 +242,7 @@ static int first_fetch(struct input *in, struct err *err)
     in->prefetch = in->env->prefetch_bytes;
     if (in->prefetch == 0)
         in->prefetch = PREFETCH_BLOCKS * in->env->block_size;
-    TRY(fetch(in, 0, err));
-    in->length = in->plan.length;
-    return 0;
+    return fetch(in, 0, err);
 }
 
 int input_open(struct io_env *env, const char *path, struct input **ret, struct err *err)
@@ -269,6 +274,23 @@ uint64_t input_tell(const struct input *in)
     return in->position;
 }
 
+int input_refresh(struct input *in, struct err *err)
+{
+    uint64_t length = in->length;
+    return fetch(in, length > 0 ? length - 1 : 0, err);
+}
+
+/* At the known end of a file that is being written: looks whether there is more. */
+static int look_for_more(struct input *in, uint64_t offset, struct err *err)
+{
+    if (offset < in->length)
+        return 0;
+    pthread_mutex_lock(&in->lock);
+    bool growing = in->growing;
+    pthread_mutex_unlock(&in->lock);
+    return growing ? input_refresh(in, err) : 0;
+}
+
 int input_seek(struct input *in, uint64_t offset, struct err *err)
 {
     struct cursor *c = &in->cursor;
@@ -298,6 +320,7 @@ int input_read(struct input *in, void *data, size_t size, size_t *ret, struct er
 {
     struct cursor *c = &in->cursor;
     size_t done = 0;
+    TRY(look_for_more(in, in->position, err));
     size = clip(in, in->position, size);
     while (done < size) {
         bool fresh = c->stream == NULL;
@@ -326,7 +349,7 @@ int input_pread(struct input *in, void *data, size_t size, uint64_t offset, size
 {
     struct cursor c = {0};
     size_t done = 0;
-    int rc = 0;
+    int rc = look_for_more(in, offset, err);
     size = clip(in, offset, size);
     while (done < size && rc == 0) {
         size_t n = 0;

@@ -5,6 +5,9 @@
 #include "libdfs/meta/meta.h"
 #include "libdfs/read/read.h"
 
+/* protobuf-c's fields aren't const, though packing only reads them. */
+#define UNCONST(type, p) ((type *)(uintptr_t)(p))
+
 /* dn_conn.c: one connection to a DataNode's data port; one owner at a time. */
 struct dnc {
     struct dnc *prev, *next;
@@ -17,6 +20,8 @@ struct dnc {
 struct io_timeouts {
     int connect_ms, read_ms, write_ms, per_node_ms;
 };
+/* ip:port as the connection cache and error texts show it. */
+void node_address(const Hdfs__DatanodeID *node, bool use_hostname, char *out, size_t size);
 must_use int dnc_connect(const Hdfs__DatanodeID *node, bool use_hostname,
                          const struct io_timeouts *timeouts, unsigned nodes_behind,
                          struct dnc **ret, struct err *err);
@@ -26,6 +31,10 @@ void dnc_free(struct dnc *c);
 must_use int dnc_request(struct dnc *c, enum xfer_opcode op, const ProtobufCMessage *message,
                          struct arena *arena, Xfer__BlockOpResponse **ret,
                          const char **ret_first_bad_link, struct err *err);
+
+/* The second half of it: the answer alone. *ret is also set when its status is not SUCCESS. */
+must_use int dnc_answer(struct dnc *c, struct arena *arena, Xfer__BlockOpResponse **ret,
+                        const char **ret_first_bad_link, struct err *err);
 
 /* conn_cache.c: idle connections after a read, for the next one. Thread-safe. */
 struct conn_cache;
@@ -47,6 +56,11 @@ struct io_env {
     uint64_t block_size;     /* dfs.blocksize of the client */
     uint64_t prefetch_bytes; /* 0: ten blocks */
     unsigned block_write_retries, max_recoveries, max_in_flight;
+    unsigned slow_acks; /* in a row make a node leave the pipeline, 0: never */
+    int replace;        /* enum wr_replace */
+    bool replace_best_effort;
+    unsigned replace_min;
+    int64_t restart_ms; /* a restarting node is waited for */
     unsigned not_yet_retries;
     int64_t not_yet_delay_ms, not_yet_max_delay_ms;
 };
@@ -74,28 +88,13 @@ struct input;
 must_use int input_open(struct io_env *env, const char *path, struct input **ret, struct err *err);
 uint64_t input_length(const struct input *in);
 uint64_t input_tell(const struct input *in);
+/* Asks for the length again; it never shrinks. */
+must_use int input_refresh(struct input *in, struct err *err);
 must_use int input_seek(struct input *in, uint64_t offset, struct err *err);
 must_use int input_read(struct input *in, void *data, size_t size, size_t *ret, struct err *err);
 must_use int input_pread(struct input *in, void *data, size_t size, uint64_t offset, size_t *ret,
                          struct err *err);
 void input_close(struct input *in);
-
-/* output.c: a file open for writing. */
-struct output_options {
-    const char *path;
-    uint64_t file_id, block_size;
-    struct crc_kind kind;
-    uint32_t packet_size;
-};
-struct output;
-must_use int output_open(struct io_env *env, const struct output_options *options,
-                         struct output **ret, struct err *err);
-must_use int output_write(struct output *o, const void *data, size_t size, struct err *err);
-must_use int output_flush(struct output *o, bool sync, struct err *err);
-uint64_t output_length(const struct output *o);
-/* Frees in any case. */
-must_use int output_close(struct output *o, struct err *err);
-void output_abort(struct output *o);
 
 /* checksum.c: Hadoop's MD5-of-MD5s of a file's blocks. */
 struct file_checksum {

@@ -43,6 +43,22 @@ must_use int meta_call(struct meta *m, enum client_method method, const Protobuf
 must_use int meta_visible_length(struct meta *m, const Hdfs__DatanodeID *node, bool use_hostname,
                                  const Hdfs__ExtendedBlock *block, uint64_t *ret, struct err *err);
 
+/* probe.c: asks nodes in the background whether they are at work, and how much of an open block
+ * they have acknowledged. */
+enum { PROBE_MAX_NODES = 64 };
+struct probe;
+struct probe_sign {
+    bool done;     /* there will be no other */
+    bool answered; /* the process is alive; an exception is an answer, too */
+    bool has_length;
+    uint64_t length;
+    int64_t took_ms;
+};
+must_use int probe_start(struct meta *m, const Hdfs__DatanodeID *const *nodes, unsigned node_count,
+                         bool use_hostname, const Hdfs__ExtendedBlock *block, struct probe **ret);
+struct probe_sign probe_sign(struct probe *p, unsigned index);
+void probe_unref(struct probe *p); /* never waits */
+
 /* retry.c (pure): what to do after a failed call. */
 struct meta_retry {
     bool many;        /* more than one NameNode */

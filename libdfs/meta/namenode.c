@@ -28,6 +28,7 @@ int meta_new(const struct conf *conf, const char *url, const char *user, struct 
     struct meta *m = calloc(1, sizeof(*m));
     if (m == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a client");
+    probes_init(m);
     int rc = meta_resolve(conf, url, &m->addresses, err);
     if (rc == 0) {
         struct rpc_client_options o = rpc_options(conf, user);
@@ -55,6 +56,7 @@ void meta_free(struct meta *m)
 {
     if (m == NULL)
         return;
+    probes_fini(m);
     if (m->rpc != NULL)
         rpc_client_free(m->rpc);
     free(m);

@@ -3,8 +3,9 @@
  * closed. Invariants: (1) packets of a block have consecutive seqnos from 0 and are acknowledged in
  * that order; (2) a packet starts on a chunk border; after a flush in the middle of a chunk the
  * next packet starts on that chunk's border and repeats it, so that checksums on disk are always
- * those of whole chunks (or of the block's last one); (3) no packet crosses the block's end; (4)
- * offset counts each byte once, repeated ones not. */
+ * those of whole chunks (or of the block's last one); only where an append began inside a chunk do
+ * packets start there, and end with that chunk; (3) no packet crosses the block's end; (4) offset
+ * counts each byte once, repeated ones not. */
 #include <stdlib.h>
 
 #include "libdfs/write/write.h"
@@ -19,6 +20,7 @@ int wr_window_init(struct wr_window *w, struct crc_kind kind, uint32_t packet_si
         .kind = kind,
         .packet_data_max = chunks * chunk,
         .max_in_flight = max_in_flight,
+        .allowed = max_in_flight,
         .partial = malloc(chunk),
     };
     w->unacked_tail = &w->unacked;
@@ -45,11 +47,11 @@ void wr_window_fini(struct wr_window *w)
     *w = (struct wr_window){0};
 }
 
-void wr_window_start(struct wr_window *w, uint64_t block_size)
+void wr_window_start(struct wr_window *w, uint64_t block_size, uint64_t length)
 {
-    CHECK(w->in_flight == 0 && w->current == NULL);
+    CHECK(w->in_flight == 0 && w->current == NULL && length <= block_size);
     w->block_size = block_size;
-    w->offset = w->acked = w->sent = 0;
+    w->offset = w->acked = w->sent = length;
     w->next_seqno = 0;
     w->partial_size = 0;
     w->closing = false;
@@ -74,6 +76,15 @@ static struct wr_packet *take_packet(struct wr_window *w)
     return p;
 }
 
+/* Bytes that the packet may hold: one that starts inside a chunk (an append) ends with it, because
+ * its only checksum is added to what the nodes have of the chunk. */
+static uint32_t capacity(const struct wr_window *w, const struct wr_packet *p)
+{
+    uint32_t chunk = w->kind.bytes_per_chunk;
+    uint32_t inside = (uint32_t)((uint64_t)p->header.offset % chunk);
+    return inside == 0 ? w->packet_data_max : chunk - inside;
+}
+
 /* Makes `current`, with the kept chunk in front. */
 static int begin_packet(struct wr_window *w, struct err *err)
 {
@@ -96,8 +107,8 @@ int wr_window_add(struct wr_window *w, const void *data, size_t size, size_t *re
     if (w->current == NULL && size > 0 && w->offset < w->block_size)
         TRY(begin_packet(w, err));
     uint64_t room = w->block_size - w->offset;
-    if (w->current != NULL && room > w->packet_data_max - w->current->header.data_size)
-        room = w->packet_data_max - w->current->header.data_size;
+    if (w->current != NULL && room > capacity(w, w->current) - w->current->header.data_size)
+        room = capacity(w, w->current) - w->current->header.data_size;
     size_t n = size < room ? size : (size_t)room;
     if (n > 0) {
         memcpy(w->current->data + w->current->header.data_size, data, n);
@@ -111,9 +122,12 @@ int wr_window_add(struct wr_window *w, const void *data, size_t size, size_t *re
 
 static void keep_partial(struct wr_window *w, const struct wr_packet *p)
 {
-    uint32_t rest = p->header.data_size % w->kind.bytes_per_chunk;
+    uint64_t end = (uint64_t)p->header.offset + p->header.data_size;
+    uint32_t rest = (uint32_t)(end % w->kind.bytes_per_chunk);
     if (rest == 0 || w->offset == w->block_size)
         return;
+    if (rest > p->header.data_size) /* the append began inside this chunk */
+        rest = p->header.data_size;
     memcpy(w->partial, p->data + p->header.data_size - rest, rest);
     w->partial_size = rest;
 }
@@ -170,7 +184,7 @@ int wr_window_cut_last(struct wr_window *w, bool sync, struct err *err)
 
 bool wr_window_may_send(const struct wr_window *w)
 {
-    return w->in_flight < w->max_in_flight;
+    return w->in_flight < w->allowed;
 }
 
 struct wr_packet *wr_window_next(struct wr_window *w)
@@ -228,4 +242,20 @@ void wr_window_forget_last(struct wr_window *w)
 {
     CHECK(w->in_flight == 1 && w->unacked->header.last);
     release_first(w);
+}
+
+void wr_window_congestion(struct wr_window *w, bool congested)
+{
+    if (congested)
+        w->allowed = w->allowed > 1 ? w->allowed / 2 : 1;
+    else if (w->allowed < w->max_in_flight)
+        w->allowed++;
+}
+
+bool wr_window_syncing(const struct wr_window *w)
+{
+    for (const struct wr_packet *p = w->unacked; p != NULL && p != w->unsent; p = p->next)
+        if (p->header.sync)
+            return true;
+    return false;
 }

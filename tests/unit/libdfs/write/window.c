@@ -55,7 +55,7 @@ static void write_block(const uint8_t *data, uint64_t size, uint64_t block_size,
     struct wr_window w;
     struct peer p = {.data = calloc(1, (size_t)size + 1)};
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 4, NULL), 0);
-    wr_window_start(&w, block_size);
+    wr_window_start(&w, block_size, 0);
     unsigned pieces = 0;
     for (uint64_t done = 0; done < size;) {
         size_t taken, want = piece < size - done ? piece : (size_t)(size - done);
@@ -109,7 +109,7 @@ Test(window, a_packet_never_crosses_the_block)
     bool full;
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 4, NULL), 0);
     cr_assert_eq(w.packet_data_max, PACKET_DATA);
-    wr_window_start(&w, 1024);
+    wr_window_start(&w, 1024, 0);
     cr_assert_eq(wr_window_add(&w, data, sizeof(data), &taken, &full, NULL), 0);
     cr_assert_eq(taken, 1024);
     cr_assert(full);
@@ -126,7 +126,7 @@ Test(window, acknowledgements_in_order_only)
     size_t taken;
     bool full;
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 2, NULL), 0);
-    wr_window_start(&w, 1 << 20);
+    wr_window_start(&w, 1 << 20, 0);
     cr_assert_eq(wr_window_ack(&w, 0, NULL), ERR_PROTOCOL, "nothing was sent");
     for (int i = 0; i < 2; i++) {
         cr_assert(wr_window_may_send(&w));
@@ -152,7 +152,7 @@ Test(window, what_was_not_acknowledged_is_sent_again)
     for (size_t i = 0; i < 300000; i++)
         data[i] = (uint8_t)(i * 13);
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 80, NULL), 0);
-    wr_window_start(&w, 1 << 20);
+    wr_window_start(&w, 1 << 20, 0);
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(wr_window_add(&w, data + i * PACKET_DATA, PACKET_DATA, &taken, &full, NULL),
                      0);
@@ -174,7 +174,7 @@ Test(window, what_was_not_acknowledged_is_sent_again)
     cr_assert_eq(wr_window_cut_last(&w, false, NULL), 0);
     wr_window_forget_last(&w);
     cr_assert(wr_window_all_acked(&w));
-    wr_window_start(&w, 1 << 20);
+    wr_window_start(&w, 1 << 20, 0);
     cr_assert_eq(w.acked, 0);
     free(p.data);
     free(data);
@@ -188,7 +188,7 @@ Test(window, sync_without_data_is_an_empty_packet)
     size_t taken;
     bool full;
     cr_assert_eq(wr_window_init(&w, kind, PACKET, 80, NULL), 0);
-    wr_window_start(&w, 1 << 20);
+    wr_window_start(&w, 1 << 20, 0);
     cr_assert_eq(wr_window_add(&w, data, sizeof(data), &taken, &full, NULL), 0);
     cr_assert_eq(wr_window_cut(&w, false, NULL), 0);
     struct peer p = {.data = calloc(1, 2000)};

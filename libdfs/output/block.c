@@ -1,19 +1,15 @@
-/* output_block.c - the life of one block that is being written, but for its packets: asked for, set
- * up at the DataNodes, set up again without those that failed, reported complete. Thread: the
- * writer's, which holds the file's lock. Who is to blame and whether it is worth going on is
- * decided by write/pipeline.c. Recovery: the node to blame leaves, the NameNode gives a new
- * generation stamp (so that what the lost node still has is stale), the others are set up with it
- * and cut their replica back to what all have acknowledged, the NameNode is told who they are, and
- * the packets that weren't acknowledged are sent again. If the last packet was on its way all bytes
- * are acknowledged, and the set-up itself (CLOSE_RECOVERY) finalizes the replicas. */
+/* block.c - the life of one block that is being written, but for its packets and failures: asked
+ * for, set up at the DataNodes, reported complete. Thread: the writer's, which holds the file's
+ * lock. */
+#include <poll.h>
 #include <stdio.h>
 
 #include "common/obs/obs.h"
-#include "libdfs/io/internal.h"
+#include "libdfs/output/internal.h"
 
-enum { NOT_YET_SOON_MS = 2 };
+enum { NOT_YET_SOON_MS = 2, CONNECT_MS = 4000 };
 
-static void exclude(struct output *o, const Hdfs__DatanodeInfo *node)
+void output_exclude(struct output *o, const Hdfs__DatanodeInfo *node)
 {
     if (o->excluded_count == OUTPUT_MAX_EXCLUDED)
         return;
@@ -92,16 +88,15 @@ int output_complete(struct output *o, struct err *err)
     }
 }
 
-/* Before a reader can count on flushed bytes the NameNode must have logged the block. */
-int output_persist(struct output *o, struct err *err)
+int output_persist(struct output *o, bool length, struct err *err)
 {
-    if (o->persisted || !o->has_block)
+    if (!o->has_block || (o->persisted && !length))
         return 0;
     Cp__FsyncRequest request = CP__FSYNC_REQUEST__INIT;
     request.src = o->path;
     request.client = o->env->client_name;
     request.has_last_block_length = true;
-    request.last_block_length = -1;
+    request.last_block_length = length ? (int64_t)o->window.offset : -1;
     request.has_file_id = true;
     request.file_id = o->o.file_id;
     Cp__FsyncResponse *response;
@@ -109,7 +104,7 @@ int output_persist(struct output *o, struct err *err)
     arena_init(&arena, 64 * 1024);
     int rc = META_CALL(o->env->meta, fsync, &request, &arena, &response, err);
     arena_fini(&arena);
-    o->persisted = rc == 0;
+    o->persisted = o->persisted || rc == 0;
     return rc;
 }
 
@@ -118,7 +113,7 @@ void output_cut_connection(struct output *o)
     dnc_free(take_ptr(&o->conn));
 }
 
-static const Hdfs__DatanodeInfo *node_at(const struct output *o, unsigned position)
+const Hdfs__DatanodeInfo *output_node(const struct output *o, unsigned position)
 {
     return o->pipeline.block->locs[o->pipeline.nodes[position]];
 }
@@ -182,38 +177,57 @@ static void fill_setup(struct output *o, struct setup *s,
     fill_targets(o, s);
 }
 
-/* Connects to the first node and sets the pipeline up; on failure o->blame is the node that failed.
- */
-static int set_up(struct output *o, Xfer__OpWriteBlock__BlockConstructionStage stage,
-                  uint64_t new_stamp, struct err *err)
+static void note_setup_failure(struct output *o, const Xfer__BlockOpResponse *answer)
 {
-    struct setup s;
-    fill_setup(o, &s, stage, new_stamp);
-    o->blame = 0;
-    TRY(dnc_connect(s.targets[0]->id, o->env->use_hostname, &o->env->timeouts, o->pipeline.count,
-                    &o->conn, err));
-    struct arena arena;
-    arena_init(&arena, XFER_MAX_HEADER * 4);
-    Xfer__BlockOpResponse *answer;
-    const char *bad = NULL;
-    int rc = dnc_request(o->conn, XFER_WRITE_BLOCK, &s.op.base, &arena, &answer, &bad, err);
-    if (rc != 0) {
-        o->blame = wr_blame_response(&o->pipeline, bad);
-        output_cut_connection(o);
-    }
-    arena_fini(&arena);
-    o->sent_ms = o->heard_ms = clock_monotonic_ms();
+    unsigned bad = wr_blame_response(&o->pipeline, answer->first_bad_link);
+    o->blamed = 1ULL << bad;
+    if (answer->status == XFER__STATUS__OOB_RESTART)
+        output_restarting(o, bad);
+}
+
+static int ask_setup(struct output *o, const struct setup *s, struct arena *arena, struct err *err)
+{
+    Xfer__BlockOpResponse *answer = NULL;
+    short events = 0;
+    TRY(xfer_send_op(o->conn->fd, XFER_WRITE_BLOCK, &s->op.base, err));
+    TRY(output_wait(o, o->conn, POLLIN, &events, err));
+    o->blamed = 1;
+    int rc = dnc_answer(o->conn, arena, &answer, NULL, err);
+    if (rc != 0 && answer != NULL)
+        note_setup_failure(o, answer);
     return rc;
 }
 
-static int no_nodes(struct output *o, const char *what, struct err *err)
+int output_set_up(struct output *o, output_stage stage, uint64_t new_stamp, struct err *err)
+{
+    struct setup s;
+    fill_setup(o, &s, stage, new_stamp);
+    o->blamed = 1;
+    /* a kernel that doesn't answer in this time belongs to a machine that is gone */
+    struct io_timeouts t = o->env->timeouts;
+    if (o->pipeline.count > 1 && (t.connect_ms == 0 || t.connect_ms > CONNECT_MS))
+        t.connect_ms = CONNECT_MS;
+    TRY(dnc_connect(s.targets[0]->id, o->env->use_hostname, &t, o->pipeline.count, &o->conn, err));
+    struct arena arena;
+    arena_init(&arena, XFER_MAX_HEADER * 4);
+    output_watch_pipeline(o);
+    int rc = ask_setup(o, &s, &arena, err);
+    if (rc != 0)
+        output_cut_connection(o);
+    arena_fini(&arena);
+    o->sent_ms = clock_monotonic_ms();
+    output_watch_pipeline(o);
+    return rc;
+}
+
+int output_no_nodes(struct output *o, const char *what, struct err *err)
 {
     return fail(err, ERR_IO, "%s: block %s:blk_%lld_%llu of %s. %s", what, o->pool_id,
                 (long long)o->block.block_id, (unsigned long long)o->block.generation_stamp,
                 o->path, o->pipeline.story);
 }
 
-static void take_block(struct output *o, const Hdfs__LocatedBlock *b)
+void output_take_block(struct output *o, const Hdfs__LocatedBlock *b)
 {
     snprintf(o->pool_id, sizeof(o->pool_id), "%s", b->b->pool_id);
     o->block.pool_id = o->pool_id;
@@ -235,22 +249,28 @@ static int try_block(struct output *o, bool *ret_again, struct err *err)
     *ret_again = false;
     TRY(add_block(o, &located, err));
     TRY(wr_pipeline_start(&o->pipeline, located, err));
-    take_block(o, located);
-    wr_window_start(&o->window, o->o.block_size);
+    output_take_block(o, located);
+    wr_window_start(&o->window, o->o.block_size, 0);
+    o->appending = false;
     struct err e = {0};
-    if (set_up(o, XFER__OP_WRITE_BLOCK__BLOCK_CONSTRUCTION_STAGE__PIPELINE_SETUP_CREATE, 0, &e) ==
-        0) {
+    if (output_set_up(o, XFER__OP_WRITE_BLOCK__BLOCK_CONSTRUCTION_STAGE__PIPELINE_SETUP_CREATE, 0,
+                      &e) == 0) {
         wr_pipeline_move(&o->pipeline, WR_STREAMING);
         return 0;
     }
-    log_debug("pipeline set-up failed path=%s block=%llu node=%u error=%s", log_quote(o->path),
-              (unsigned long long)o->block.block_id, o->blame, log_quote(e.text));
-    exclude(o, node_at(o, o->blame));
-    wr_pipeline_drop(&o->pipeline, o->blame, e.text);
+    log_debug("pipeline set-up failed path=%s block=%llu nodes=%llx error=%s", log_quote(o->path),
+              (unsigned long long)o->block.block_id, (unsigned long long)o->blamed,
+              log_quote(e.text));
+    for (unsigned i = o->pipeline.count; i-- > 0;)
+        if ((o->blamed >> i & 1) != 0) {
+            output_exclude(o, output_node(o, i));
+            wr_pipeline_drop(&o->pipeline, i, e.text);
+        }
+    o->restarting = -1;
     wr_pipeline_move(&o->pipeline, WR_NONE);
     TRY(abandon_block(o, located, err));
     *ret_again = true;
-    int rc = no_nodes(o, "Unable to create new block", err);
+    int rc = output_no_nodes(o, "Unable to create new block", err);
     o->block = previous;
     o->has_block = had_block;
     return rc;
@@ -267,93 +287,32 @@ int output_open_block(struct output *o, struct err *err)
     }
 }
 
-static int new_stamp(struct output *o, Hdfs__LocatedBlock **ret, struct err *err)
+/* The NameNode's message lives in the caller's arena: ours is made by a copy of its bytes. */
+static int copy_block(struct output *o, const Hdfs__LocatedBlock *b, Hdfs__LocatedBlock **ret,
+                      struct err *err)
 {
-    Cp__UpdateBlockForPipelineRequest request = CP__UPDATE_BLOCK_FOR_PIPELINE_REQUEST__INIT;
-    request.block = &o->block;
-    request.client_name = o->env->client_name;
-    Cp__UpdateBlockForPipelineResponse *response;
-    TRY(META_CALL(o->env->meta, updateBlockForPipeline, &request, &o->block_arena, &response, err));
-    *ret = response->block;
-    return 0;
+    size_t size = hdfs__located_block__get_packed_size(b);
+    uint8_t *bytes = arena_alloc(&o->block_arena, size + 1);
+    if (bytes == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory to append");
+    (void)hdfs__located_block__pack(b, bytes);
+    *ret = hdfs__located_block__unpack(&o->block_arena.pb, size, bytes);
+    return *ret != NULL ? 0 : fail(err, ERR_NO_MEMORY, "no memory to append");
 }
 
-static int update_pipeline(struct output *o, uint64_t stamp, struct err *err)
+int output_open_append(struct output *o, struct err *err)
 {
-    Hdfs__ExtendedBlock updated = o->block;
-    Hdfs__DatanodeID *nodes[WR_MAX_NODES];
-    char *ids[WR_MAX_NODES];
-    const Hdfs__LocatedBlock *b = o->pipeline.block;
-    updated.generation_stamp = stamp;
-    updated.num_bytes = o->block.num_bytes = o->window.acked;
-    for (unsigned i = 0; i < o->pipeline.count; i++) {
-        unsigned at = o->pipeline.nodes[i];
-        nodes[i] = b->locs[at]->id;
-        ids[i] = at < b->n_storage_ids ? b->storage_ids[at] : UNCONST(char, "");
-    }
-    Cp__UpdatePipelineRequest request = CP__UPDATE_PIPELINE_REQUEST__INIT;
-    request.client_name = o->env->client_name;
-    request.old_block = &o->block;
-    request.new_block = &updated;
-    request.n_new_nodes = request.n_storage_ids = o->pipeline.count;
-    request.new_nodes = nodes;
-    request.storage_ids = ids;
-    Cp__UpdatePipelineResponse *response;
-    TRY(META_CALL(o->env->meta, updatePipeline, &request, &o->block_arena, &response, err));
-    o->block.generation_stamp = stamp;
-    return 0;
-}
-
-/* Sets the pipeline up again with the nodes that are left. */
-static int rejoin(struct output *o, bool closing, bool *ret_again, struct err *err)
-{
-    Hdfs__LocatedBlock *located;
-    *ret_again = false;
-    TRY(new_stamp(o, &located, err));
-    o->token = located->block_token;
-    uint64_t stamp = located->b->generation_stamp;
-    int rc = set_up(
-        o,
-        closing ? XFER__OP_WRITE_BLOCK__BLOCK_CONSTRUCTION_STAGE__PIPELINE_CLOSE_RECOVERY
-                : XFER__OP_WRITE_BLOCK__BLOCK_CONSTRUCTION_STAGE__PIPELINE_SETUP_STREAMING_RECOVERY,
-        stamp, err);
-    if (rc != 0) {
-        *ret_again = true;
-        return rc;
-    }
-    return update_pipeline(o, stamp, err);
-}
-
-/* A node failed (o->blame, *why). 0: the block goes on with the others. */
-int output_recover(struct output *o, const struct err *why, struct err *err)
-{
-    bool closing = o->window.closing, again = true;
-    struct err e = *why;
-    while (again) {
-        output_cut_connection(o);
-        log_debug("pipeline failed path=%s block=%llu node=%u acked=%llu error=%s",
-                  log_quote(o->path), (unsigned long long)o->block.block_id, o->blame,
-                  (unsigned long long)o->window.acked, log_quote(e.text));
-        exclude(o, node_at(o, o->blame));
-        wr_pipeline_drop(&o->pipeline, o->blame, e.text);
-        wr_pipeline_move(&o->pipeline, WR_SETUP);
-        if (!wr_pipeline_may_recover(&o->pipeline, o->window.acked, o->env->max_recoveries))
-            return no_nodes(o, "All datanodes are bad. Aborting", err);
-        int rc = rejoin(o, closing, &again, &e);
-        if (rc == 0)
-            break;
-        if (!again) {
-            *err = e;
-            return rc;
-        }
-    }
-    if (closing) { /* the nodes finalized the block when they were set up */
-        output_cut_connection(o);
-        wr_window_forget_last(&o->window);
-        wr_pipeline_move(&o->pipeline, WR_CLOSING);
-    } else {
-        wr_window_resend(&o->window);
-        wr_pipeline_move(&o->pipeline, WR_STREAMING);
-    }
-    return 0;
+    Hdfs__LocatedBlock *b;
+    TRY(copy_block(o, o->o.last_block, &b, err));
+    o->o.last_block = NULL;
+    uint64_t length = b->b->num_bytes;
+    if (length > o->o.block_size)
+        return fail(err, ERR_PROTOCOL, "the last block of %s has %llu bytes, block size is %llu",
+                    o->path, (unsigned long long)length, (unsigned long long)o->o.block_size);
+    TRY(wr_pipeline_start(&o->pipeline, b, err));
+    output_take_block(o, b);
+    o->block.num_bytes = length;
+    wr_window_start(&o->window, o->o.block_size, length);
+    o->appending = true;
+    return output_join_append(o, err);
 }

@@ -3,22 +3,21 @@
  * Acknowledgements are taken by the caller's thread whenever it writes, and waited for when the
  * window is full or the caller asks to. The deciding is in write/: window.c cuts packets and keeps
  * them until acknowledged, pipeline.c knows the nodes and whom to blame. Life of a block:
- * - output_block.c asks the NameNode for it and sets it up at the DataNodes;
- * - packets out, acknowledgements in; when a node fails, output_block.c sets the rest up again;
+ * - block.c asks the NameNode for it and sets it up at the DataNodes (for an append: recover.c);
+ * - packets out, acknowledgements in; when a node fails, recover.c sets the rest up again;
  * - end_block: everything acknowledged, then the empty last packet, then its acknowledgement.
  * Invariants: (1) at most one block is open; (2) the last packet leaves only when all others are
  * acknowledged, so a node is never finalized while another lacks data; (3) after the first failure
  * that couldn't be mended `failed` is set and every call answers it.
  * Lock order: keeper.lock, then this lock by trylock. */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
-#include "libdfs/io/internal.h"
+#include "libdfs/output/internal.h"
 
-enum {
-    HEARTBEAT_MS = 30000, /* half of a DataNode's patience */
-    DRAIN_FROM = 8        /* acknowledgements are looked for when so many packets are in flight */
-};
+enum { DRAIN_FROM = 8 /* acknowledgements are looked for when so many packets are in flight */ };
 
 static int stick(struct output *o, int rc, const struct err *err)
 {
@@ -29,94 +28,122 @@ static int stick(struct output *o, int rc, const struct err *err)
     return rc;
 }
 
-static int send_heartbeat(struct output *o, struct err *err)
+static const char *status_name(Xfer__Status status)
 {
-    struct xfer_packet p = {.seqno = XFER_HEARTBEAT_SEQNO};
-    uint8_t out[XFER_PACKET_HEADER_MAX];
-    size_t size = xfer_packet_encode(&p, out);
-    o->sent_ms = clock_monotonic_ms();
-    return sock_write_full(o->conn->fd, out, size, err);
+    const ProtobufCEnumValue *name =
+        protobuf_c_enum_descriptor_get_value(&xfer__status__descriptor, (int)status);
+    return name != NULL ? name->name : "an unknown status";
 }
 
-/* 1: an acknowledgement can be read, 0: not within timeout_ms. */
-static int poll_ack(struct output *o, int timeout_ms, short *ret_events)
+static int bad_ack(struct output *o, const struct xfer_ack *ack, unsigned bad, struct err *err)
 {
-    if (buf_size(&o->conn->in.buffered) > 0)
-        return 1;
-    struct pollfd p = {.fd = o->conn->fd, .events = POLLIN};
-    int n = poll(&p, 1, timeout_ms);
-    *ret_events = p.revents;
-    return n > 0;
+    Xfer__Status status = xfer_ack_status(ack->flags[bad]);
+    o->blamed = 1ULL << bad;
+    if (status == XFER__STATUS__OOB_RESTART)
+        output_restarting(o, bad);
+    return fail(err, ERR_IO, "acknowledged packet %lld with %s", (long long)ack->seqno,
+                status_name(status));
 }
 
-static int wait_readable(struct output *o, struct err *err)
-{
-    int64_t patience =
-        o->env->timeouts.read_ms + (int64_t)o->env->timeouts.per_node_ms * o->pipeline.count;
-    int64_t since = clock_monotonic_ms();
-    for (;;) {
-        int64_t now = clock_monotonic_ms(),
-                silent = now - (o->heard_ms > since ? o->heard_ms : since);
-        if (silent > patience)
-            return fail(err, ERR_TIMEOUT, "no acknowledgement for %lld ms", (long long)silent);
-        if (now - o->sent_ms >= HEARTBEAT_MS)
-            TRY(send_heartbeat(o, err));
-        short events = 0;
-        if (poll_ack(o, 1000, &events) > 0)
-            return 0;
-    }
-}
-
-/* Takes one acknowledgement; o->blame tells the node on failure. */
+/* One acknowledgement that can be read; o->blamed tells the nodes on failure. */
 static int take_ack(struct output *o, struct err *err)
 {
     struct xfer_ack ack;
     int bad;
-    o->blame = 0;
-    TRY(wait_readable(o, err));
+    o->blamed = 1;
     TRY(xfer_recv_ack(&o->conn->in, &ack, err));
-    o->heard_ms = clock_monotonic_ms();
+    wr_watch_start(&o->watch, clock_monotonic_ms());
     TRY(wr_blame_ack(&o->pipeline, &ack, &bad, err));
-    if (bad >= 0) {
-        o->blame = (unsigned)bad;
-        const ProtobufCEnumValue *name = protobuf_c_enum_descriptor_get_value(
-            &xfer__status__descriptor, (int)xfer_ack_status(ack.flags[bad]));
-        return fail(err, ERR_IO, "acknowledged packet %lld with %s", (long long)ack.seqno,
-                    name != NULL ? name->name : "an unknown status");
+    if (bad >= 0)
+        return bad_ack(o, &ack, (unsigned)bad, err);
+    wr_window_congestion(&o->window, wr_ack_congested(&ack));
+    int slow = wr_pipeline_slow(&o->pipeline, &ack, o->env->slow_acks);
+    if (slow >= 0) {
+        o->blamed = 1ULL << slow;
+        return fail(err, ERR_IO, "called itself slow %u times in a row", o->env->slow_acks);
     }
     if (ack.seqno == XFER_HEARTBEAT_SEQNO)
         return 0;
     return wr_window_ack(&o->window, ack.seqno, err);
 }
 
+static bool ack_waits(struct output *o, int timeout_ms)
+{
+    if (buf_size(&o->conn->in.buffered) > 0)
+        return true;
+    struct pollfd p = {.fd = o->conn->fd, .events = POLLIN};
+    return poll(&p, 1, timeout_ms) > 0;
+}
+
 /* When sending failed, an answer that is already there may tell who is really to blame. */
 static void look_for_blame(struct output *o, struct err *err)
 {
-    short events = 0;
-    while (poll_ack(o, 100, &events) > 0) {
+    while (ack_waits(o, 100)) {
         struct err e = {0};
         if (take_ack(o, &e) == 0)
             continue;
         if (e.code == ERR_IO) /* a node's own word; anything else says no more than err */
             *err = e;
         else
-            o->blame = 0;
+            o->blamed = 1;
         return;
     }
-    o->blame = 0;
+    o->blamed = 1;
+}
+
+/* Takes acknowledgements while the socket is full, so that neither side waits for the other. */
+static int wait_for_room(struct output *o, struct err *err)
+{
+    short events = 0;
+    TRY(output_wait(o, o->conn, POLLIN | POLLOUT, &events, err));
+    return (events & (POLLIN | POLLERR | POLLHUP)) != 0 ? take_ack(o, err) : 0;
+}
+
+/* *ret false: the socket is full. */
+static int send_piece(struct output *o, struct msghdr *m, bool *ret, struct err *err)
+{
+    ssize_t n = sendmsg(o->conn->fd, m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    *ret = n >= 0;
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        int rc = fail_errno(err, "sending a packet");
+        look_for_blame(o, err);
+        return rc;
+    }
+    for (size_t left = n > 0 ? (size_t)n : 0; left > 0;) {
+        size_t part = left < m->msg_iov->iov_len ? left : m->msg_iov->iov_len;
+        m->msg_iov->iov_base = (uint8_t *)m->msg_iov->iov_base + part;
+        m->msg_iov->iov_len -= part;
+        left -= part;
+        if (m->msg_iov->iov_len == 0 && m->msg_iovlen > 1) {
+            m->msg_iov++;
+            m->msg_iovlen--;
+        }
+    }
+    return 0;
 }
 
 static int send_packet(struct output *o, struct wr_packet *p, struct err *err)
 {
     struct iovec iov[] = {{p->wire, p->wire_size}, {p->data, p->header.data_size}};
-    int rc = sock_writev_full(o->conn->fd, iov, 2, err);
-    if (rc != 0) {
-        look_for_blame(o, err);
-        return rc;
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = p->header.data_size > 0 ? 2 : 1};
+    if (o->window.unacked == p) /* nothing else is due: silence counts from now on */
+        wr_watch_start(&o->watch, clock_monotonic_ms());
+    while (m.msg_iov->iov_len > 0) {
+        bool some;
+        TRY(send_piece(o, &m, &some, err));
+        if (!some)
+            TRY(wait_for_room(o, err));
     }
     o->sent_ms = clock_monotonic_ms();
     wr_window_sent(&o->window);
     return 0;
+}
+
+static int wait_for_ack(struct output *o, struct err *err)
+{
+    short events = 0;
+    TRY(output_wait(o, o->conn, POLLIN, &events, err));
+    return take_ack(o, err);
 }
 
 static int step_packets(struct output *o, unsigned leave_in_flight, struct err *err)
@@ -125,7 +152,7 @@ static int step_packets(struct output *o, unsigned leave_in_flight, struct err *
     if (p != NULL)
         return send_packet(o, p, err);
     if (o->window.in_flight > leave_in_flight)
-        return take_ack(o, err);
+        return wait_for_ack(o, err);
     return 0;
 }
 
@@ -137,8 +164,7 @@ static int push(struct output *o, unsigned leave_in_flight, struct err *err)
         if (step_packets(o, leave_in_flight, &e) != 0)
             TRY(output_recover(o, &e, err));
     }
-    short events = 0;
-    while (o->window.in_flight >= DRAIN_FROM && o->conn != NULL && poll_ack(o, 0, &events) > 0) {
+    while (o->window.in_flight >= DRAIN_FROM && o->conn != NULL && ack_waits(o, 0)) {
         struct err e = {0};
         if (take_ack(o, &e) != 0) {
             TRY(output_recover(o, &e, err));
@@ -152,10 +178,12 @@ static int end_block(struct output *o, struct err *err)
 {
     TRY(wr_window_cut(&o->window, false, err));
     TRY(push(o, 0, err));
-    TRY(wr_window_cut_last(&o->window, o->env->sync_on_close, err));
+    bool sync = o->env->sync_on_close || o->o.sync_blocks || o->synced;
+    TRY(wr_window_cut_last(&o->window, sync, err));
     wr_pipeline_move(&o->pipeline, WR_CLOSING);
     TRY(push(o, 0, err));
     output_cut_connection(o);
+    o->appending = false;
     o->block.num_bytes = o->window.offset;
     wr_pipeline_move(&o->pipeline, WR_DONE);
     return 0;
@@ -173,7 +201,7 @@ static int write_some(struct output *o, const void *data, size_t size, size_t *r
     if (o->window.offset == o->window.block_size)
         return end_block(o, err);
     TRY(wr_window_cut(&o->window, false, err));
-    return push(o, o->window.max_in_flight - 1, err);
+    return push(o, o->window.allowed - 1, err);
 }
 
 static void tick(struct keeper_entry *entry, int64_t now_ms, bool lease_lost)
@@ -187,9 +215,9 @@ static void tick(struct keeper_entry *entry, int64_t now_ms, bool lease_lost)
                     fail(&err, ERR_LEASE_EXPIRED, "the lease on %s could not be renewed", o->path),
                     &err);
     struct pollfd p = {.fd = o->conn != NULL ? o->conn->fd : -1, .events = POLLOUT};
-    if (o->failed.code == 0 && o->conn != NULL && now_ms - o->sent_ms >= HEARTBEAT_MS &&
+    if (o->failed.code == 0 && o->conn != NULL && now_ms - o->sent_ms >= OUTPUT_HEARTBEAT_MS &&
         poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0)
-        (void)send_heartbeat(o, NULL); /* a broken pipeline shows at the next write */
+        (void)!output_send_heartbeat(o, NULL); /* a broken pipeline shows at the next write */
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -204,6 +232,8 @@ int output_open(struct io_env *env, const struct output_options *options, struct
     o->o = *options;
     memcpy(o->path, options->path, size);
     o->o.path = o->path;
+    o->length = options->length;
+    o->restarting = -1;
     o->entry.tick = tick;
     hdfs__extended_block__init(&o->block);
     pthread_mutex_init(&o->lock, NULL);
@@ -215,6 +245,11 @@ int output_open(struct io_env *env, const struct output_options *options, struct
     if (rc == 0)
         rc = keeper_add(env->keeper, &o->entry, err);
     o->kept = rc == 0;
+    if (rc == 0 && options->last_block != NULL) {
+        pthread_mutex_lock(&o->lock);
+        rc = output_open_append(o, err);
+        pthread_mutex_unlock(&o->lock);
+    }
     if (rc != 0) {
         output_abort(o);
         return rc;
@@ -243,21 +278,26 @@ int output_write(struct output *o, const void *data, size_t size, struct err *er
     return rc;
 }
 
-static int flush_all(struct output *o, bool sync, struct err *err)
+static int flush_all(struct output *o, unsigned flags, struct err *err)
 {
+    bool sync = (flags & OUTPUT_SYNC) != 0;
+    o->flushed = true;
+    o->synced = o->synced || sync; /* blocks that end later are synced then, too */
     if (o->pipeline.stage == WR_STREAMING && o->window.offset > 0) {
         TRY(wr_window_cut(&o->window, sync, err));
         TRY(push(o, 0, err));
+        if ((flags & OUTPUT_END_BLOCK) != 0)
+            TRY(end_block(o, err));
     }
-    return output_persist(o, err);
+    return output_persist(o, (flags & OUTPUT_UPDATE_LENGTH) != 0, err);
 }
 
-int output_flush(struct output *o, bool sync, struct err *err)
+int output_flush(struct output *o, unsigned flags, struct err *err)
 {
     pthread_mutex_lock(&o->lock);
     int rc = already_failed(o, err);
     if (rc == 0)
-        rc = stick(o, flush_all(o, sync, err), err);
+        rc = stick(o, flush_all(o, flags, err), err);
     pthread_mutex_unlock(&o->lock);
     return rc;
 }
@@ -272,6 +312,7 @@ static void destroy(struct output *o)
     if (o->kept)
         keeper_remove(o->env->keeper, &o->entry);
     dnc_free(o->conn);
+    probe_unref(o->probe);
     wr_window_fini(&o->window);
     arena_fini(&o->block_arena);
     arena_fini(&o->exclude_arena);

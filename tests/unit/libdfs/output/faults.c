@@ -15,7 +15,12 @@ static uint8_t *pattern(size_t size)
 
 static int write_file(struct fake_cluster *c, size_t size, struct err *err)
 {
-    struct output_options o = {"/f", 7, FAKE_BLOCK, {CRC_CRC32C, 512}, 16384};
+    struct output_options o = {.path = "/f",
+                               .file_id = 7,
+                               .block_size = FAKE_BLOCK,
+                               .kind = {CRC_CRC32C, 512},
+                               .packet_size = 16384,
+                               .replication = 3};
     struct output *out;
     uint8_t *data = pattern(size);
     cr_assert_eq(output_open(&c->env, &o, &out, err), 0);

@@ -1,10 +1,10 @@
-/* fixture.h - a pretended cluster for libdfs/io: one NameNode that knows one file, three DataNodes
- * that do as told. Only the first node of a pipeline is really talked to; it answers for the
- * others. */
+/* fixture.h - a pretended cluster for libdfs/io and output: one NameNode that knows one file, three
+ * DataNodes that do as told. Only the first node of a pipeline is really talked to; it answers for
+ * the others. */
 #pragma once
 #include <criterion/criterion.h>
 
-#include "libdfs/io/io.h"
+#include "libdfs/output/output.h"
 
 enum { FAKE_NODES = 3, FAKE_BLOCK = 256 * 1024, FAKE_BLOCKS = 4 };
 
