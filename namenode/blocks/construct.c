@@ -175,8 +175,8 @@ void construction_forget(struct blocks *b, struct block *blk, uint32_t storage)
 /* ---- commit and completion ---- */
 
 /* Establishes (3) by what was reported while the block was written. A node of the pipeline that has
- * told only an older stamp (it had the replica before an append) isn't wrong: its report is on the
- * way, and it is unknown until then. */
+ * told only an older stamp (it had the replica before an append), or that it writes, isn't wrong:
+ * its report is on the way, and it is unknown until then. */
 static void judge_replicas(struct blocks *b, handle_t h)
 {
     struct block *blk = block_at(b, h);
@@ -187,7 +187,8 @@ static void judge_replicas(struct blocks *b, handle_t h)
         if (r->tag & REPLICA_CORRUPT)
             continue;
         const struct expected_replica *e = expected_find(c, storage);
-        if (e != NULL && e->generation_stamp < blk->generation_stamp)
+        if (e != NULL &&
+            (e->generation_stamp < blk->generation_stamp || e->state != REPLICA_FINALIZED))
             block_replica_remove(b, h, storage);
         else if (e == NULL || !e->reported || e->generation_stamp != blk->generation_stamp)
             (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,

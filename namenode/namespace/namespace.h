@@ -408,8 +408,8 @@ bool ns_lease_renew(struct ns *ns, const char *holder, int64_t mono_ms);
 /* Leases not renewed for limit_ms, the oldest first: pass 0 first, then what was returned. */
 handle_t ns_lease_next_expired(const struct ns *ns, handle_t lease, int64_t mono_ms,
                                int64_t limit_ms);
-/* The name under which this NameNode takes files over, as Hadoop's: HDFS_NameNode-<date>; another one
- * when keep_ms have passed. */
+/* The name under which this NameNode takes files over, as Hadoop's: HDFS_NameNode-<date>; another
+ * one when keep_ms have passed. */
 const char *ns_own_holder(struct ns *ns, int64_t now_ms, int64_t mono_ms, int64_t keep_ms);
 /* Takes each lease as renewed now: after a restart, and on becoming active. */
 void ns_lease_renew_all(struct ns *ns, int64_t mono_ms);
