@@ -6,10 +6,8 @@
 static int commit(void *ctx, struct edit *e, struct err *err)
 {
     struct fixture *f = ctx;
-    struct buf bytes = {0};
     e->txid = f->nn->last_txid + 1;
-    TRY(edit_encode(&bytes, e, err));
-    buf_fini(&bytes);
+    TRY(edit_encode(&f->journal, e, err));
     f->edits++;
     return edit_apply(f->nn, e, err);
 }
@@ -20,8 +18,10 @@ void fixture_init(struct fixture *f)
     struct err err = {0};
     snprintf(id.cluster_id, sizeof(id.cluster_id), "CID-test");
     snprintf(id.block_pool_id, sizeof(id.block_pool_id), "BP-1-127.0.0.1-1");
+    buf_fini(&f->journal);
     *f = (struct fixture){.user = "root", .now_ms = 1700000000000, .mono_ms = 1000, .rng = {1}};
     cr_assert_eq(nn_new(&id, "root", "supergroup", &f->nn, &err), 0, "%s", err.text);
+    cr_assert_eq(edit_encode_header(&f->journal), 0);
     f->settings = (struct nn_settings){.block_size = 1 << 20,
                                        .min_block_size = 1024,
                                        .max_blocks_per_file = 3,
@@ -47,10 +47,37 @@ void fixture_init(struct fixture *f)
     cr_assert_eq(do_mkdirs(f, "/tmp"), 0);
 }
 
+/* The journal alone leads to the same state. */
+static void replay(struct fixture *f)
+{
+    struct nn *nn;
+    struct arena arena;
+    struct edit e;
+    struct edit_reader reader;
+    struct err err = {0};
+    int rc;
+    arena_init(&arena, 0);
+    cr_assert_eq(nn_new(&f->nn->identity, "root", "supergroup", &nn, &err), 0);
+    cr_assert_eq(edit_reader_init(&reader, buf_head(&f->journal), buf_size(&f->journal), 1, &err),
+                 0);
+    while ((rc = edit_read(&reader, &arena, &e, &err)) == EDIT_READ_ONE) {
+        cr_assert_eq(edit_apply(nn, &e, &err), 0, "%s", err.text);
+        arena_reset(&arena);
+    }
+    cr_assert_eq(rc, EDIT_READ_END, "%s", err.text);
+    cr_assert_eq(nn_verify(nn, &err), 0, "%s", err.text);
+    cr_assert_eq(nn_digest(nn), nn_digest(f->nn), "the journal leads elsewhere");
+    nn_free(nn);
+    arena_fini(&arena);
+}
+
 void fixture_fini(struct fixture *f)
 {
     struct err err = {0};
     cr_assert_eq(nn_verify(f->nn, &err), 0, "%s", err.text);
+    blocks_verify(f->nn->blocks);
+    replay(f);
+    buf_fini(&f->journal);
     arena_fini(&f->rpc.arena);
     nn_free(f->nn);
 }
@@ -120,6 +147,26 @@ static void make_storage(char name[16], int i, Hdfs__DatanodeStorage *s)
     s->storage_uuid = name;
 }
 
+const Dp__SendHeartbeatResponse *heartbeat(struct fixture *f, int i)
+{
+    struct registration r;
+    char name[16];
+    Hdfs__DatanodeStorage storage;
+    make_registration(f, i, &r);
+    make_storage(name, i, &storage);
+    Hdfs__StorageReport report = HDFS__STORAGE_REPORT__INIT, *reports[] = {&report};
+    report.storage_uuid = name;
+    report.storage = &storage;
+    report.has_capacity = report.has_remaining = true;
+    report.capacity = report.remaining = (uint64_t)1 << 40;
+    Dp__SendHeartbeatRequest beat = DP__SEND_HEARTBEAT_REQUEST__INIT;
+    beat.registration = &r.message;
+    beat.reports = reports;
+    beat.n_reports = 1;
+    cr_assert_eq(datanode_call(f, DATANODE_sendHeartbeat, &beat.base), 0, "%s", f->call.err.text);
+    return (const Dp__SendHeartbeatResponse *)f->call.response;
+}
+
 void add_datanode(struct fixture *f, int i)
 {
     struct registration r;
@@ -131,17 +178,7 @@ void add_datanode(struct fixture *f, int i)
     reg.registration = &r.message;
     cr_assert_eq(datanode_call(f, DATANODE_registerDatanode, &reg.base), 0, "%s", f->call.err.text);
 
-    Hdfs__StorageReport report = HDFS__STORAGE_REPORT__INIT, *reports[] = {&report};
-    report.storage_uuid = name;
-    report.storage = &storage;
-    report.has_capacity = report.has_remaining = true;
-    report.capacity = report.remaining = (uint64_t)1 << 40;
-    Dp__SendHeartbeatRequest beat = DP__SEND_HEARTBEAT_REQUEST__INIT;
-    beat.registration = &r.message;
-    beat.reports = reports;
-    beat.n_reports = 1;
-    cr_assert_eq(datanode_call(f, DATANODE_sendHeartbeat, &beat.base), 0, "%s", f->call.err.text);
-
+    cr_assert_eq(heartbeat(f, i)->n_cmds, 0);
     Dp__StorageBlockReport blocks = DP__STORAGE_BLOCK_REPORT__INIT, *all[] = {&blocks};
     blocks.storage = &storage;
     blocks.has_number_of_blocks = true;
@@ -155,6 +192,12 @@ void add_datanode(struct fixture *f, int i)
 
 void report_received(struct fixture *f, int i, const Hdfs__ExtendedBlock *block, uint64_t length)
 {
+    report(f, i, block, length, DP__RECEIVED_DELETED_BLOCK_INFO__BLOCK_STATUS__RECEIVED);
+}
+
+void report(struct fixture *f, int i, const Hdfs__ExtendedBlock *block, uint64_t length,
+            Dp__ReceivedDeletedBlockInfo__BlockStatus status)
+{
     struct registration r;
     char name[16];
     Hdfs__DatanodeStorage storage;
@@ -167,7 +210,7 @@ void report_received(struct fixture *f, int i, const Hdfs__ExtendedBlock *block,
     b.num_bytes = length;
     Dp__ReceivedDeletedBlockInfo info = DP__RECEIVED_DELETED_BLOCK_INFO__INIT, *infos[] = {&info};
     info.block = &b;
-    info.status = DP__RECEIVED_DELETED_BLOCK_INFO__BLOCK_STATUS__RECEIVED;
+    info.status = status;
     Dp__StorageReceivedDeletedBlocks list = DP__STORAGE_RECEIVED_DELETED_BLOCKS__INIT,
                                      *lists[] = {&list};
     list.storage_uuid = name;

@@ -21,6 +21,7 @@ struct fixture {
     const char *user;
     int64_t now_ms, mono_ms;
     unsigned edits;
+    struct buf journal;
 };
 
 void fixture_init(struct fixture *f);
@@ -31,6 +32,10 @@ int datanode_call(struct fixture *f, enum datanode_method method, ProtobufCMessa
 /* Registers DataNode i (uuid "dn<i>", port 1000 + i) with one storage "ds<i>" and lets it report an
  * empty storage. */
 void add_datanode(struct fixture *f, int i);
+/* Its next heartbeat, and what it is ordered. */
+const Dp__SendHeartbeatResponse *heartbeat(struct fixture *f, int i);
+void report(struct fixture *f, int i, const Hdfs__ExtendedBlock *block, uint64_t length,
+            Dp__ReceivedDeletedBlockInfo__BlockStatus status);
 /* Node i reports the block as received. */
 void report_received(struct fixture *f, int i, const Hdfs__ExtendedBlock *block, uint64_t length);
 
