@@ -8,6 +8,7 @@
 struct ns;     /* namespace/namespace.h: inodes, directories, permissions, leases */
 struct blocks; /* blocks/blocks.h: block records, replicas, redundancy work, safe mode */
 struct kept;   /* journal/: tokens, keys, EC policies, counters: kept for the image, not used yet */
+struct retry;  /* retry/retry.h: at-most-once calls that have succeeded */
 struct nodes;  /* nodes/nodes.h: DataNodes, storages, topology, their command queues */
 
 enum { ROOT_INODE_ID = 16385, FIRST_BLOCK_ID = 1073741825, FIRST_GENERATION_STAMP = 1001 };
@@ -26,6 +27,7 @@ struct nn {
     struct blocks *blocks;
     struct nodes *nodes;
     struct kept *kept;
+    struct retry *retry;
     uint64_t last_txid;             /* of the last edit applied */
     uint64_t last_block_id;         /* allocated; FIRST_BLOCK_ID - 1 after format */
     uint64_t last_striped_block_id; /* as in the image; striped files come later */

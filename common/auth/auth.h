@@ -14,7 +14,8 @@ must_use int auth_process_user(char *out, size_t size, struct err *err);
 must_use int auth_check_protection(const struct conf *conf, struct err *err);
 
 /* Groups of users: hadoop.user.group.static.mapping.overrides first, then the system's databases
- * (NSS), remembered for hadoop.security.groups.cache.secs (unknown users for 30 s). */
+ * (NSS), remembered for hadoop.security.groups.cache.secs (unknown users for negative-cache.secs).
+ */
 struct groups;
 must_use int groups_new(const struct conf *conf, struct groups **ret, struct err *err);
 void groups_free(struct groups *g);

@@ -17,7 +17,7 @@
 #include "common/conf/conf.h"
 #include "common/io/io.h"
 
-enum { MAX_ENTRIES = 10000, MAX_GROUPS = 65536, NEGATIVE_CACHE_MS = 30000 };
+enum { MAX_ENTRIES = 10000, MAX_GROUPS = 65536 };
 
 struct entry {
     UT_hash_handle hh;
@@ -30,7 +30,7 @@ struct entry {
 struct groups {
     pthread_mutex_t lock; /* guards entries */
     struct entry *entries;
-    int64_t cache_ms;
+    int64_t cache_ms, negative_cache_ms;
 };
 
 static void entry_free(struct entry *e)
@@ -139,6 +139,7 @@ int groups_new(const struct conf *conf, struct groups **ret, struct err *err)
         return fail(err, ERR_NO_MEMORY, "no memory for the table of groups");
     pthread_mutex_init(&g->lock, NULL);
     g->cache_ms = conf_ms(conf, CONF_groups_cache);
+    g->negative_cache_ms = conf_ms(conf, CONF_groups_negative_cache);
     int rc = load_static(g, conf_str(conf, CONF_group_static_mapping), err);
     if (rc != 0) {
         groups_free(g);
@@ -235,7 +236,7 @@ int groups_find(struct groups *g, const char *user, struct arena *arena, struct 
         entry_free(e);
         return rc;
     }
-    int64_t keep_ms = e->count > 0 ? g->cache_ms : NEGATIVE_CACHE_MS;
+    int64_t keep_ms = e->count > 0 ? g->cache_ms : g->negative_cache_ms;
     e->expires_ms = clock_monotonic_ms() + keep_ms;
     pthread_mutex_lock(&g->lock);
     remember(g, e);

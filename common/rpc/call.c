@@ -200,6 +200,11 @@ static void fill(struct server_call *c, const struct rpc_event *ev)
     struct slice context = ev->header.caller_context;
     if (context.data != NULL && utf8_valid(context))
         call->caller_context = arena_strndup(&call->arena, context.data, context.size);
+    struct slice signature = ev->header.caller_signature;
+    call->caller_signature = (struct slice){0};
+    if (signature.data != NULL && (call->caller_signature.data = (const uint8_t *)arena_strndup(
+                                       &call->arena, signature.data, signature.size)) != NULL)
+        call->caller_signature.size = signature.size;
 }
 
 static int decode(struct server_call *c, const struct rpc_event *ev, struct err *err)

@@ -68,15 +68,21 @@ static int32_t enum_value(uint64_t v, int32_t last)
 
 static const char malformed[] = "the bytes are not a message";
 
-static struct slice caller_context_text(struct slice bytes)
+static void caller_context_decode(struct slice bytes, struct rpc_request_header *ret)
 {
     struct reader r = reader_of(bytes.data, bytes.size);
     struct pb_field f;
-    struct slice text = {0};
-    while (pb_next(&r, &f))
+    struct slice text = {0}, signature = {0};
+    while (pb_next(&r, &f)) {
         if (f.number == 1 && f.wire == WIRE_BYTES)
             text = f.bytes;
-    return r.bad ? (struct slice){0} : text;
+        else if (f.number == 2 && f.wire == WIRE_BYTES)
+            signature = f.bytes;
+    }
+    if (r.bad)
+        return; /* it is for the audit log only */
+    ret->caller_context = text;
+    ret->caller_signature = signature;
 }
 
 const char *rpc_request_header_decode(struct slice bytes, struct rpc_request_header *ret)
@@ -99,7 +105,7 @@ const char *rpc_request_header_decode(struct slice bytes, struct rpc_request_hea
         } else if (f.number == 5 && f.wire == WIRE_VARINT) {
             ret->retry_count = unzigzag(f.value);
         } else if (f.number == 7 && f.wire == WIRE_BYTES) {
-            ret->caller_context = caller_context_text(f.bytes);
+            caller_context_decode(f.bytes, ret);
         }
     }
     if (r.bad)

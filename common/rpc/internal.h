@@ -41,7 +41,7 @@ struct rpc_request_header {
     int32_t kind, op; /* -1: absent or unknown */
     int32_t call_id, retry_count;
     struct slice client_id;
-    struct slice caller_context; /* .data NULL: none */
+    struct slice caller_context, caller_signature; /* .data NULL: none */
 };
 /* What is wrong with it, or NULL. */
 const char *rpc_request_header_decode(struct slice bytes, struct rpc_request_header *ret);

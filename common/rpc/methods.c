@@ -5,7 +5,7 @@
 #include "dnipc.pb-c.h"
 #include "ha.pb-c.h"
 
-#define CLIENT(name, stem) \
+#define CLIENT(name, stem, ...) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, CLIENT_##name},
 #define DATANODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_##name},

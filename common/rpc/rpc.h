@@ -36,9 +36,10 @@ struct rpc_call {
     size_t client_id_size; /* 0 or 16 */
     int32_t call_id, retry_count;
     const char *caller_context; /* NULL if none */
-    int64_t received_ns;        /* monotonic */
-    struct inbox_node node;     /* for the owner's queues while it holds the call */
-    void *owner_data;           /* the owner's own, e.g. the response that waits for the journal */
+    struct slice caller_signature;
+    int64_t received_ns;    /* monotonic */
+    struct inbox_node node; /* for the owner's queues while it holds the call */
+    void *owner_data;       /* the owner's own, e.g. the response that waits for the journal */
 };
 
 struct rpc_protocol {
@@ -138,7 +139,7 @@ extern const struct rpc_method rpc_inter_datanode_methods[];
 extern const struct rpc_method rpc_ha_methods[]; /* HAServiceProtocol */
 #include "proto/methods.def"
 enum client_method {
-#define M(name, type) CLIENT_##name,
+#define M(name, ...) CLIENT_##name,
     CLIENT_METHODS(M)
 #undef M
         CLIENT_METHOD_COUNT

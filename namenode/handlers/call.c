@@ -1,6 +1,7 @@
 /* call.c - from method to handler, and the checks that most handlers begin with. */
 #include "namenode/handlers/call.h"
 #include "ha.pb-c.h"
+#include "namenode/retry/retry.h"
 
 #define H(name) [CLIENT_##name] = fs_##name,
 static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {SERVED_CLIENT_METHODS(H)};
@@ -15,10 +16,24 @@ static int no_such_method(struct call *c)
                 c->rpc->method->name, c->rpc->protocol->name);
 }
 
-int handle_client_call(struct call *c)
+static int run_client_call(struct call *c)
 {
     handler_fn *handler = client_handlers[c->rpc->method->tag];
-    return handler != NULL ? handler(c) : no_such_method(c);
+    struct retry_answer first;
+    if (handler == NULL)
+        return no_such_method(c);
+    if (call_is_repeated(c, &first))
+        return call_answer_again(c, &first);
+    TRY(call_check_enabled(c));
+    return handler(c);
+}
+
+int handle_client_call(struct call *c)
+{
+    int rc = run_client_call(c);
+    if (c->env->audit != NULL)
+        call_audit(c, rc);
+    return rc;
 }
 
 int handle_datanode_call(struct call *c)
@@ -110,6 +125,8 @@ int call_commit(struct call *c, struct edit *e)
 
 struct edit_rpc_ids call_rpc_ids(const struct call *c)
 {
+    if (!call_is_once(c))
+        return (struct edit_rpc_ids){.call_id = EDIT_NO_CALL_ID};
     return (struct edit_rpc_ids){{c->rpc->client_id, c->rpc->client_id_size}, c->rpc->call_id};
 }
 

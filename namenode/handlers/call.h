@@ -59,6 +59,18 @@ struct edit_rpc_ids call_rpc_ids(const struct call *c);
 int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked);
 /* The block pool that a client names must be ours. */
 int call_check_pool(struct call *c, const Hdfs__ExtendedBlock *block);
+/* again.c */
+struct retry_answer;
+/* Marked ONCE in methods.def: its ids are kept, and a repetition gets the first answer. */
+bool call_is_once(const struct call *c);
+bool call_is_repeated(const struct call *c, struct retry_answer *ret);
+int call_answer_again(struct call *c, const struct retry_answer *first);
+/* audited.c: sets c->audit if the call belongs into the audit log; rc is the handler's. */
+void call_audit(struct call *c, int rc);
+/* protect.c: ACLs and attributes may be switched off. */
+int call_check_enabled(struct call *c);
+/* fs.protected.directories: what isn't empty there must not be deleted or renamed. */
+int call_check_protected(struct call *c, const struct resolved *r);
 /* file/create.c: within the configured minimum and maximum; client may be NULL. */
 int call_check_replication(struct call *c, uint32_t replication, const char *path,
                            const char *client);

@@ -25,6 +25,10 @@ struct nn_settings {
     uint64_t trash_interval_min, access_time_precision_ms;
     bool permissions_enabled, owner_may_set_quota, quota_by_type_enabled;
     const char *supergroup;
+    bool acls_disabled, xattrs_disabled, protect_subdirs;
+    uint32_t max_xattrs, max_xattr_size;
+    char **protected_dirs; /* absolute, normal paths */
+    size_t protected_count;
     int64_t heartbeat_interval_ms;
     int64_t lease_hard_limit_ms;
 };
@@ -41,8 +45,10 @@ struct handler_shell {
     void (*save_namespace)(void *ctx, struct rpc_call *take_call);
 };
 
+struct audit_settings; /* audit/audit.h */
 struct handler_env {
     struct nn *nn;
+    const struct audit_settings *audit; /* NULL: nothing is audited */
     const struct nn_settings *settings;
     struct handler_shell shell;
     struct rng *rng;
@@ -60,6 +66,7 @@ struct call {
     void *progress;   /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
+    struct slice audit;         /* a line for the audit log when the answer leaves; the arena's */
 };
 
 enum {

@@ -5,6 +5,7 @@
  * doesn't fit the image, or that was made up, ends with an error that names it; only memory can run
  * out for one that a handler made. Thread: state. */
 #include "namenode/journal/internal.h"
+#include "namenode/retry/retry.h"
 
 /* ---- finding what a record names ---- */
 
@@ -434,6 +435,43 @@ static int apply_one(struct nn *nn, const struct edit *e, struct err *err)
     }
 }
 
+/* ---- calls that must not be executed twice ---- */
+
+/* The ids of the call that made the record; NULL: its kind has none. */
+#define F(type, name) \
+    ids = _Generic(&op->name, const struct edit_rpc_ids * : &op->name, default : ids);
+#define OP(code, name, fields)                                                  \
+    static const struct edit_rpc_ids *ids_of_##name(const struct op_##name *op) \
+    {                                                                           \
+        const struct edit_rpc_ids *ids = NULL;                                  \
+        (void)op;                                                               \
+        fields return ids;                                                      \
+    }
+EDIT_OPS(OP)
+#undef OP
+#undef F
+
+static const struct edit_rpc_ids *ids_of(const struct edit *e)
+{
+    switch (e->code) {
+#define OP(code, name, fields) \
+    case code:                 \
+        return ids_of_##name(&e->name);
+        EDIT_OPS(OP)
+#undef OP
+    default:
+        return NULL;
+    }
+}
+
+static void note_call(struct nn *nn, const struct edit *e)
+{
+    const struct edit_rpc_ids *ids = ids_of(e);
+    if (ids != NULL && ids->client_id.size > 0)
+        retry_note(nn->retry, ids->client_id, ids->call_id, e->code,
+                   e->code == OP_add ? e->add.inode_id : 0);
+}
+
 int edit_apply(struct nn *nn, const struct edit *e, struct err *err)
 {
     if (e->txid != nn->last_txid + 1)
@@ -446,5 +484,6 @@ int edit_apply(struct nn *nn, const struct edit *e, struct err *err)
                     edit_op_name(e->code) == NULL ? "?" : edit_op_name(e->code),
                     why.text[0] == '\0' ? err_name(rc) : why.text);
     nn->last_txid = e->txid;
+    note_call(nn, e);
     return 0;
 }

@@ -42,10 +42,12 @@ static void answer_saves(struct nn_call *list, const struct err *err)
         cp__save_namespace_response__init(&response);
         response.has_saved = true;
         response.saved = true;
-        if (err->code != 0)
+        if (err->code != 0) {
             rpc_reply_error(call->call.rpc, err);
-        else
+        } else {
+            audit_log_put(call->server->audit, call->call.audit);
             rpc_reply(call->call.rpc, &response.base);
+        }
     }
 }
 

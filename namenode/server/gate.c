@@ -23,6 +23,8 @@ void gate_fini(struct gate *g)
 
 static void send_encoded(struct nn_call *take_call)
 {
+    if (take_call->call.audit.size > 0)
+        audit_log_put(take_call->server->audit, take_call->call.audit);
     if (take_call->failed)
         rpc_reply_error(take_call->call.rpc, &take_call->call.err);
     else

@@ -6,6 +6,7 @@
 #include "common/auth/auth.h"
 #include "common/io/io.h"
 #include "common/rpc/rpc.h"
+#include "namenode/audit/audit.h"
 #include "namenode/handlers/handlers.h"
 #include "namenode/server/server.h"
 #include "namenode/storage/storage.h"
@@ -78,7 +79,8 @@ int proxy_authorize(void *ctx, const char *real, const char *user, const char *h
                     struct err *err);
 
 /* settings.c */
-void settings_from_conf(const struct conf *conf, struct nn_settings *ret);
+must_use int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct err *err);
+void settings_fini(struct nn_settings *s);
 
 /* net.c */
 must_use int net_start(struct server *s, struct err *err);
@@ -103,6 +105,8 @@ struct server {
     struct handler_env env;
     struct rng rng;
 
+    struct audit_settings audit_settings;
+    struct audit_log *audit; /* NULL: off */
     struct groups *groups;
     struct racks *racks;
     struct workers *workers; /* look-ups that block */

@@ -11,6 +11,7 @@
 #include "common/obs/obs.h"
 #include "namenode/blocks/blocks.h"
 #include "namenode/namespace/namespace.h"
+#include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
 
 enum { MAX_LOOKUPS = 8, DRAIN_MS = 2000 };
@@ -35,6 +36,9 @@ static void free_all(struct server *s)
     gate_fini(&s->gate);
     inbox_fini(&s->inbox);
     buf_fini(&s->scratch);
+    audit_log_close(s->audit);
+    audit_settings_fini(&s->audit_settings);
+    settings_fini(&s->settings);
     groups_free(s->groups);
     racks_free(s->racks);
     free(s);
@@ -43,12 +47,15 @@ static void free_all(struct server *s)
 static void prepare_state(struct server *s)
 {
     int64_t mono_ms = clock_monotonic_ms();
-    settings_from_conf(s->conf, &s->settings);
     s->rng.state = random_u64();
-    s->env = (struct handler_env){
-        .nn = s->nn, .settings = &s->settings, .rng = &s->rng, .software_version = "3.4.3"};
+    s->env = (struct handler_env){.nn = s->nn,
+                                  .audit = s->audit == NULL ? NULL : &s->audit_settings,
+                                  .settings = &s->settings,
+                                  .rng = &s->rng,
+                                  .software_version = "3.4.3"};
     ns_set_now(s->nn->ns, mono_ms);
     ns_lease_renew_all(s->nn->ns, mono_ms);
+    retry_restart(s->nn->retry, mono_ms);
     blocks_start(s->nn->blocks, s->nn->generation_stamp, mono_ms);
 }
 
@@ -56,6 +63,10 @@ static int start_parts(struct server *s, struct err *err)
 {
     TRY(groups_new(s->conf, &s->groups, err));
     TRY(racks_new(s->conf, &s->racks, err));
+    TRY(settings_from_conf(s->conf, &s->settings, err));
+    if (audit_settings_from_conf(s->conf, &s->audit_settings) != 0)
+        return fail(err, ERR_NO_MEMORY, "no memory for the settings of the audit log");
+    TRY(audit_log_open(s->conf, &s->audit, err));
     s->workers = workers_new("nn-lookup", MAX_LOOKUPS);
     if (s->workers == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for workers");

@@ -1,11 +1,13 @@
 /* settings.c - from the configuration to what handlers and cores use. Thread: the one that starts.
  */
 #include <strings.h>
+#include <unistd.h>
 
 #include "common/conf/conf.h"
 #include "common/crc/crc.h"
 #include "namenode/blocks/blocks.h"
 #include "namenode/nodes/nodes.h"
+#include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
 
 static uint64_t u64(const struct conf *c, enum conf_key key)
@@ -26,7 +28,46 @@ static uint32_t checksum_type(const struct conf *conf)
     return strcasecmp(text, "CRC32") == 0 ? CRC_CRC32 : CRC_CRC32C;
 }
 
-void settings_from_conf(const struct conf *conf, struct nn_settings *ret)
+static void free_list(char **items, size_t count)
+{
+    if (items != NULL)
+        conf_list_free(items, count);
+}
+
+/* Normal paths: one slash between names, none at the end. */
+static void normalize(char *path)
+{
+    char *out = path;
+    for (const char *in = path; *in != '\0'; in++)
+        if (*in != '/' || out == path || out[-1] != '/')
+            *out++ = *in;
+    if (out > path + 1 && out[-1] == '/')
+        out--;
+    *out = '\0';
+}
+
+static int protected_dirs(const struct conf *conf, struct nn_settings *s, struct err *err)
+{
+    if (conf_list(conf_str(conf, CONF_protected_dirs), &s->protected_dirs, &s->protected_count) !=
+        0)
+        return fail(err, ERR_NO_MEMORY, "no memory for the protected folders");
+    for (size_t i = 0; i < s->protected_count; i++) {
+        if (s->protected_dirs[i][0] != '/')
+            return fail(err, ERR_CONFIG, "%s: \"%s\" is not an absolute path",
+                        conf_name(CONF_protected_dirs), s->protected_dirs[i]);
+        normalize(s->protected_dirs[i]);
+    }
+    return 0;
+}
+
+void settings_fini(struct nn_settings *s)
+{
+    free_list(s->protected_dirs, s->protected_count);
+    s->protected_dirs = NULL;
+    s->protected_count = 0;
+}
+
+int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct err *err)
 {
     *ret = (struct nn_settings){
         .block_size = (uint64_t)conf_size(conf, CONF_block_size),
@@ -48,9 +89,27 @@ void settings_from_conf(const struct conf *conf, struct nn_settings *ret)
         .owner_may_set_quota = conf_bool(conf, CONF_owner_may_set_quota),
         .quota_by_type_enabled = conf_bool(conf, CONF_quota_by_type_enabled),
         .supergroup = conf_str(conf, CONF_superusergroup),
+        .acls_disabled = !conf_bool(conf, CONF_acls_enabled),
+        .xattrs_disabled = !conf_bool(conf, CONF_xattrs_enabled),
+        .max_xattrs = u32(conf, CONF_max_xattrs),
+        .max_xattr_size = u32(conf, CONF_max_xattr_size),
+        .protect_subdirs = conf_bool(conf, CONF_protect_subdirs),
         .heartbeat_interval_ms = conf_ms(conf, CONF_heartbeat_interval),
         .lease_hard_limit_ms = conf_ms(conf, CONF_lease_hard_limit),
     };
+    return protected_dirs(conf, ret, err);
+}
+
+static void configure_retry(const struct conf *conf, struct retry *retry)
+{
+    enum { HEAP_SHARE = 4 }; /* of the memory, what Java takes for its heap by default */
+    struct retry_settings r = {.expiry_ms = conf_ms(conf, CONF_retry_expiry)};
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    if (conf_bool(conf, CONF_retry_enabled))
+        r.max_entries =
+            retry_entries_for(conf_double(conf, CONF_retry_heap_percent), memory / HEAP_SHARE);
+    retry_configure(retry, &r);
 }
 
 static void configure_blocks(const struct conf *conf, struct blocks *blocks)
@@ -97,5 +156,6 @@ int server_configure(const struct conf *conf, struct nn *nn, struct err *err)
                     conf_name(CONF_replication_max));
     configure_nodes(conf, nn->nodes);
     configure_blocks(conf, nn->blocks);
+    configure_retry(conf, nn->retry);
     return 0;
 }

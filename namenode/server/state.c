@@ -13,6 +13,7 @@
 #include "namenode/blocks/blocks.h"
 #include "namenode/journal/journal.h"
 #include "namenode/namespace/namespace.h"
+#include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
 
 enum {
@@ -91,6 +92,7 @@ static void run_due(struct server *s)
 {
     int64_t mono_ms = clock_monotonic_ms();
     ns_set_now(s->nn->ns, mono_ms);
+    retry_set_now(s->nn->retry, mono_ms);
     if (mono_ms >= s->next_second_ms) {
         s->next_second_ms = mono_ms + SECOND_MS;
         each_second(s, mono_ms);

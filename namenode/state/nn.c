@@ -6,6 +6,7 @@
 #include "namenode/blocks/blocks.h"
 #include "namenode/namespace/namespace.h"
 #include "namenode/nodes/nodes.h"
+#include "namenode/retry/retry.h"
 #include "namenode/state/state.h"
 
 static struct nodes_settings nodes_wanted;
@@ -47,6 +48,8 @@ static int make_rooms(struct nn *nn, const char *owner, const char *group)
     ns_set_block_length(nn->ns, block_length, nn->blocks);
     ns_set_block_complete(nn->ns, block_complete);
     blocks_watch(nn->blocks, block_changed, nn->ns);
+    if ((nn->retry = retry_new()) == NULL)
+        return ERR_NO_MEMORY;
     return kept_new(&nn->kept);
 }
 
@@ -77,6 +80,7 @@ void nn_free(struct nn *nn)
     if (nn->nodes != NULL)
         nodes_free(nn->nodes);
     kept_free(nn->kept);
+    retry_free(nn->retry);
     free(nn);
 }
 

@@ -1,8 +1,6 @@
 /* xattr.c - extended attributes: name spaces, limits, flags. */
 #include "namenode/handlers/call.h"
 
-enum { MAX_XATTRS = 32, MAX_XATTR_SIZE = 16384 }; /* dfs.namenode.fs-limits.max-xattr... */
-
 static const char *const space_names[] = {"user", "trusted", "security", "system", "raw"};
 
 /* Whether the caller may see attributes of that namespace. */
@@ -140,9 +138,10 @@ static int check_set_flags(struct call *c, handle_t h, const Hdfs__XAttr *x, uin
                     x->name);
     while (ns_xattr_next(ns_of(c), h, &cursor, &each))
         count += each.space == XATTR_USER || each.space == XATTR_TRUSTED;
-    if (!exists && count >= MAX_XATTRS)
+    if (!exists && count >= c->env->settings->max_xattrs)
         return fail(&c->err, ERR_IO,
-                    "Cannot add additional XAttr to inode, would exceed limit of %d", MAX_XATTRS);
+                    "Cannot add additional XAttr to inode, would exceed limit of %u",
+                    c->env->settings->max_xattrs);
     return 0;
 }
 
@@ -155,11 +154,11 @@ int fs_setXAttr(struct call *c)
     TRY(call_check_safe_mode(c, "Cannot set XAttr on ", req->src));
     TRY(resolve_for_xattr(c, req->src, req->xattr, &r));
     size_t size = strlen(req->xattr->name) + req->xattr->value.len;
-    if (size > MAX_XATTR_SIZE)
+    if (size > c->env->settings->max_xattr_size)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
-                    "The XAttr is too big. The maximum combined size of the name and value is %d, "
+                    "The XAttr is too big. The maximum combined size of the name and value is %u, "
                     "but the total size is %zu",
-                    MAX_XATTR_SIZE, size);
+                    c->env->settings->max_xattr_size, size);
     TRY(check_set_flags(c, resolved_last(&r), req->xattr, req->flag));
     return commit_xattr(c, OP_set_xattr, &r, req->xattr);
 }

@@ -38,6 +38,7 @@ int fs_rename(struct call *c)
     TRY(call_resolve(c, req->src, PATH_WRITE_LINK, &src));
     TRY(call_resolve(c, req->dst, PATH_CREATE_LINK, &dst));
     TRY(call_check_access(c, &src, (struct ns_want){.parent = ACCESS_WRITE}));
+    TRY(call_check_protected(c, &src));
     TRY(ns_check_rename_old(ns_of(c), &src, &dst, call_limits(c), arena_of(c), &ok, &noop,
                             &c->err));
     TRY(call_check_access(c, &dst, (struct ns_want){.ancestor = ACCESS_WRITE}));
@@ -70,6 +71,7 @@ int fs_rename2(struct call *c)
                                            .subtree = to_trash ? ACCESS_ALL : 0,
                                            .ignore_empty = to_trash}));
     TRY(call_check_access(c, &dst, (struct ns_want){.ancestor = ACCESS_WRITE}));
+    TRY(call_check_protected(c, &src));
     TRY(ns_check_rename(ns_of(c), &src, &dst, req->overwrite_dest, call_limits(c), &c->err));
     TRY(ns_check_rename_quota(ns_of(c), &src, &dst, &c->err));
     uint8_t options[2];
@@ -103,6 +105,7 @@ int fs_delete(struct call *c)
     res->result = ok;
     if (!ok)
         return 0;
+    TRY(call_check_protected(c, &r));
     struct edit e = {.code = OP_delete};
     e.delete.path = slice_of(r.text);
     e.delete.time = (uint64_t)c->now_ms;

@@ -35,6 +35,8 @@ void fixture_init(struct fixture *f)
                                        .quota_by_type_enabled = true,
                                        .lease_hard_limit_ms = 1200000,
                                        .heartbeat_interval_ms = 3000,
+                                       .max_xattrs = 32,
+                                       .max_xattr_size = 16384,
                                        .supergroup = "supergroup"};
     f->env = (struct handler_env){.nn = f->nn,
                                   .settings = &f->settings,
