@@ -38,34 +38,6 @@ static int create_again(struct call *c, uint64_t inode_id)
     return status_of(c, file, (struct slice){0}, false, &res->fs);
 }
 
-/* The last block if the writer goes on in it. */
-static int append_again(struct call *c)
-{
-    enum { MAX_TARGETS = 512 };
-    REQUEST(c, Cp__AppendRequest);
-    RESPOND(c, Cp__AppendResponse, cp__append_response);
-    struct resolved r;
-    struct block_info info;
-    struct expected_replica expected[MAX_TARGETS];
-    uint32_t storages[MAX_TARGETS];
-    TRY(call_resolve(c, req->src, PATH_WRITE, &r));
-    TRY(ns_check_file(ns_of(c), &r, &c->err));
-    handle_t file = resolved_last(&r);
-    uint32_t blocks = ns_inode(ns_of(c), file)->file.block_count;
-    handle_t last = blocks == 0 ? 0 : ns_blocks(ns_of(c), file)[blocks - 1];
-    if (last != 0 && blocks_state(blocks_of(c), last) == BLOCK_UNDER_CONSTRUCTION) {
-        size_t count = blocks_expected(blocks_of(c), last, expected, MAX_TARGETS);
-        if (count > MAX_TARGETS)
-            count = MAX_TARGETS;
-        for (size_t i = 0; i < count; i++)
-            storages[i] = expected[i].storage;
-        blocks_get(blocks_of(c), last, &info);
-        TRY(status_located_block(c, &info, ns_file_length(ns_of(c), file) - info.length, storages,
-                                 count, false, &res->block));
-    }
-    return status_of(c, file, (struct slice){0}, false, &res->stat);
-}
-
 /* An empty answer, or one that says true. */
 static int plain_again(struct call *c)
 {
@@ -88,7 +60,7 @@ int call_answer_again(struct call *c, const struct retry_answer *first)
     case CLIENT_create:
         return create_again(c, first->inode_id);
     case CLIENT_append:
-        return append_again(c);
+        return call_append_again(c);
     default:
         return plain_again(c);
     }

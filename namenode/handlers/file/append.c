@@ -99,3 +99,16 @@ int fs_append(struct call *c)
     TRY(answer_last(c, file, new_block, res));
     return status_of(c, file, (struct slice){0}, false, &res->stat);
 }
+
+/* The first answer got lost: the file is open for the caller already. */
+int call_append_again(struct call *c)
+{
+    REQUEST(c, Cp__AppendRequest);
+    RESPOND(c, Cp__AppendResponse, cp__append_response);
+    struct resolved r;
+    bool new_block = req->has_flag && (req->flag & NEW_BLOCK) != 0;
+    TRY(call_resolve(c, req->src, PATH_WRITE, &r));
+    TRY(ns_check_file(ns_of(c), &r, &c->err));
+    TRY(answer_last(c, resolved_last(&r), new_block, res));
+    return status_of(c, resolved_last(&r), (struct slice){0}, false, &res->stat);
+}
