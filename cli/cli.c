@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/fs/fs.h"
 #include "cli/mini/mini.h"
+#include "cli/tools/tools.h"
 #include "common/base/base.h"
 #include "common/obs/obs.h"
 
@@ -121,6 +122,10 @@ int cli_main(int argc, char **argv)
         log_set_level(LOG_ERROR); /* what matters comes as the command's own error */
     if (argc > 1 && strcmp(argv[1], "mini") == 0)
         return mini_run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "oiv") == 0)
+        return oiv_run(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "oev") == 0)
+        return oev_run(argc - 1, argv + 1);
     set_signals();
     struct generic g = {0};
     g.settings = text_alloc(sizeof(*g.settings));
