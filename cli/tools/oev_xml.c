@@ -225,7 +225,7 @@ static void put_xattrs(struct xml *x, const char *tag, const edit_xattrs *v)
         xml_open(x, tag);
         xml_text(x, "NAMESPACE", slice_of(spaces[v->at[i].space % ARRAY_SIZE(spaces)]));
         xml_text(x, "NAME", v->at[i].name);
-        if (v->at[i].value.size > 0)
+        if (v->at[i].value.data != NULL)
             put_hex(x, "VALUE", "0x", v->at[i].value);
         xml_close(x, tag);
     }
