@@ -65,6 +65,17 @@ static int check_append(struct call *c, const struct resolved *r, const char *ho
     return check_last_block(c, r);
 }
 
+/* The last block counts in full while it is written. */
+static int check_quota(struct call *c, const struct resolved *r)
+{
+    handle_t file = resolved_last(r), last = block_from_end(c, file, 0);
+    if (last == 0)
+        return 0;
+    return call_check_space_quota(
+        c, r,
+        (int64_t)(ns_inode(ns_of(c), file)->file.block_size - blocks_length(blocks_of(c), last)));
+}
+
 /* What the client continues: the open last block with its nodes; of a block that is left as it is,
  * only the name. */
 static int answer_last(struct call *c, handle_t file, bool new_block, Cp__AppendResponse *res)
@@ -90,6 +101,7 @@ int fs_append(struct call *c)
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
     TRY(check_append(c, &r, req->client_name, new_block));
     handle_t file = resolved_last(&r);
+    TRY(check_quota(c, &r));
     e.append = (struct op_append){.path = slice_of(r.text),
                                   .client = slice_of(req->client_name),
                                   .machine = slice_of(c->rpc->peer_host),

@@ -89,6 +89,25 @@ static int check_distinct(struct call *c, handle_t *files, size_t count)
     return 0;
 }
 
+/* The blocks of the sources get as many replicas as those of the target. */
+static int check_quota(struct call *c, const struct resolved *target, const handle_t *files,
+                       size_t count)
+{
+    uint32_t replication = ns_inode(ns_of(c), resolved_last(target))->file.replication;
+    struct ns_usage delta = {0}, old = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct inode_file *from = &ns_inode(ns_of(c), files[i])->file;
+        int64_t bytes = (int64_t)ns_file_length(ns_of(c), files[i]);
+        uint8_t policy = ns_effective_policy(ns_of(c), files[i]);
+        if (from->replication == replication)
+            continue;
+        ns_usage_add(&old, bytes, from->replication, policy);
+        ns_usage_add(&delta, bytes, replication, policy);
+    }
+    ns_usage_subtract(&delta, &old);
+    return ns_check_quota(ns_of(c), target, target->depth, &delta, 0, &c->err);
+}
+
 int fs_concat(struct call *c)
 {
     REQUEST(c, Cp__ConcatRequest);
@@ -108,6 +127,7 @@ int fs_concat(struct call *c)
         files[i] = resolved_last(&source);
     }
     TRY(check_distinct(c, files, req->n_srcs));
+    TRY(check_quota(c, &target, files, req->n_srcs));
     struct edit e = {.code = OP_concat_delete};
     e.concat_delete = (struct op_concat_delete){.target = slice_of(target.text),
                                                 .sources = {paths, (uint32_t)req->n_srcs},

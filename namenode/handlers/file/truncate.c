@@ -70,6 +70,16 @@ static int commit_truncate(struct call *c, const struct resolved *r, const Cp__T
     return call_commit(c, &e);
 }
 
+/* The block that is cut counts in full until that is done. */
+static int check_quota(struct call *c, const struct resolved *r, uint64_t gone, handle_t cut)
+{
+    uint64_t block_size = ns_inode(ns_of(c), resolved_last(r))->file.block_size;
+    if (cut == 0 || block_size <= blocks_length(blocks_of(c), cut))
+        return 0;
+    uint64_t more = block_size - blocks_length(blocks_of(c), cut);
+    return call_check_space_quota(c, r, (int64_t)(more - gone));
+}
+
 static int truncate(struct call *c, const struct resolved *r, const Cp__TruncateRequest *req,
                     bool *ret_done)
 {
@@ -84,6 +94,7 @@ static int truncate(struct call *c, const struct resolved *r, const Cp__Truncate
                     ", truncate size: %" PRIu64 ".",
                     length, req->new_length);
     handle_t cut = cut_block(c, file, req->new_length);
+    TRY(check_quota(c, r, length - req->new_length, cut));
     TRY(commit_truncate(c, r, req, cut));
     *ret_done = cut == 0;
     return cut == 0
