@@ -1,10 +1,15 @@
 /* truncate.c - a file gets shorter. What lies behind the block that has the new end goes at once;
  * that block itself is cut by its DataNodes, by way of a recovery to a given length, and the file
- * is closed when they have told so. Invariant: the new length is in the journal before any DataNode
- * is told. */
+ * is closed when they have told so.
+ *
+ * A call that is repeated because its answer got lost is not executed again: meanwhile somebody may
+ * have written on. (Its record has no room for the call's ids, so a restart forgets that.)
+ *
+ * Invariant: the new length is in the journal before any DataNode is told. */
 #include <inttypes.h>
 
 #include "namenode/handlers/file/internal.h"
+#include "namenode/retry/retry.h"
 
 /* A client that asks again while the DataNodes are at it. *ret_known: then the answer is false. */
 static int check_under_way(struct call *c, const struct resolved *r, const Cp__TruncateRequest *req,
@@ -102,6 +107,25 @@ static int truncate(struct call *c, const struct resolved *r, const Cp__Truncate
                : lease_start_recovery(c->env, cut, nn_of(c)->generation_stamp, c->mono_ms, &c->err);
 }
 
+static struct slice client_id(const struct call *c)
+{
+    return (struct slice){c->rpc->client_id, c->rpc->client_id_size};
+}
+
+/* True when it is one that succeeded before. *ret_done: the DataNodes have cut it by now. */
+static bool repeated(struct call *c, bool *ret_done)
+{
+    struct retry_answer first;
+    uint64_t full_length;
+    if (!retry_find(nn_of(c)->retry, client_id(c), c->rpc->call_id, &first) ||
+        first.op != OP_truncate)
+        return false;
+    handle_t file = ns_find_id(ns_of(c), first.inode_id);
+    handle_t last = file == 0 ? 0 : block_from_end(c, file, 0);
+    *ret_done = last == 0 || !blocks_being_cut(blocks_of(c), last, &full_length);
+    return true;
+}
+
 int fs_truncate(struct call *c)
 {
     REQUEST(c, Cp__TruncateRequest);
@@ -112,6 +136,10 @@ int fs_truncate(struct call *c)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
                     "Cannot truncate to a negative file size: %" PRId64 ".",
                     (int64_t)req->new_length);
+    if (repeated(c, &done)) {
+        res->result = done;
+        return 0;
+    }
     TRY(call_check_safe_mode(c, "Cannot truncate for ", req->src));
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
     TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_WRITE}));
@@ -122,6 +150,8 @@ int fs_truncate(struct call *c)
         return 0; /* false: wait */
     TRY(lease_check_other_writer(c, &r, req->client_name, "TRUNCATE_FILE"));
     TRY(truncate(c, &r, req, &done));
+    retry_note(nn_of(c)->retry, client_id(c), c->rpc->call_id, OP_truncate,
+               ns_inode(ns_of(c), resolved_last(&r))->id);
     res->result = done;
     return 0;
 }

@@ -325,6 +325,33 @@ Test(recovery, a_cut_that_nobody_finished_is_tried_again)
     cr_assert_eq(live(&b), 2, "the third wasn't there");
 }
 
+Test(recovery, a_repeated_truncate_does_not_cut_what_was_appended_since)
+{
+    bool done;
+    Hdfs__ExtendedBlock b = closed("/tmp/a", 700);
+    f.rpc.client_id_size = RPC_CLIENT_ID_SIZE;
+    f.rpc.call_id = 77;
+    OK(cut("/tmp/a", "c1", 512, &done));
+    OK(cut("/tmp/a", "c1", 512, &done));
+    cr_assert(!done, "under way");
+    f.rpc.call_id = 78;
+    struct order o = told_order();
+    OK(synchronize(&b, (struct result){o.id, 512, .nodes = 3}));
+    OK(append("/tmp/a", "c2", 32));
+    Hdfs__ExtendedBlock next;
+    b.generation_stamp = o.id;
+    f.rpc.call_id = 79;
+    OK(do_add_block(&f, "/tmp/a", "c2", &b, &next));
+    next.has_num_bytes = true;
+    next.num_bytes = 10;
+    receive_all(&next, 10);
+    OK(do_complete(&f, "/tmp/a", "c2", &next, &done));
+    f.rpc.call_id = 77;
+    OK(cut("/tmp/a", "c1", 512, &done));
+    cr_assert(done);
+    cr_assert_eq(length_of("/tmp/a"), 522);
+}
+
 /* ---- concat ---- */
 
 Test(recovery, concat_moves_blocks)
