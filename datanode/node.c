@@ -5,6 +5,7 @@
 #include "datanode/node.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ struct datanode {
     struct store *store;
     struct pipeline_config pipeline;
     struct copier *copier;
+    struct recoverer *recoverer;
+    atomic_bool slow, restarting;
     struct data_server *data;
     struct ipc *ipc;
     struct control *control;
@@ -54,8 +57,9 @@ static void on_refused(void *ctx, const char *why, bool all)
         end(ctx, true, why);
 }
 
-static void on_shutdown(void *ctx)
+static void on_shutdown(void *ctx, bool restart)
 {
+    atomic_store(&((struct datanode *)ctx)->restarting, restart);
     end(ctx, false, "an administrator asked for it");
 }
 
@@ -159,6 +163,8 @@ static int start_control(struct datanode *dn, struct err *err)
     struct control_options o = {.conf = dn->conf,
                                 .store = dn->store,
                                 .copier = dn->copier,
+                                .recoverer = dn->recoverer,
+                                .slow = &dn->slow,
                                 .host_name = dn->host_name,
                                 .ip = dn->ip,
                                 .data_port = data_server_port(dn->data),
@@ -184,8 +190,15 @@ static int start(struct datanode *dn, struct err *err)
         .use_hostname = conf_bool(conf, CONF_dn_use_hostname),
         .drop_behind_reads = conf_bool(conf, CONF_dn_drop_behind_reads),
         .read_packet = READ_PACKET,
+        .mirror_quiet_ms = (int)conf_ms(conf, CONF_dn_mirror_quiet),
+        .mirror_probe_ms = (int)conf_ms(conf, CONF_dn_mirror_probe),
+        .tell_load = conf_bool(conf, CONF_dn_ecn),
+        .load_limit = conf_double(conf, CONF_dn_ecn_ratio),
+        .tell_slow = conf_bool(conf, CONF_dn_slownode),
+        .slow = &dn->slow,
     };
     TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
+    TRY(recoverer_new(dn->store, dn->pipeline.use_hostname, &dn->recoverer, err));
     TRY(start_data(dn, err));
     TRY(start_control(dn, err));
     log_info("datanode is up version=%s data=%s:%u ipc=%u", HADRON_VERSION, dn->ip,
@@ -237,8 +250,11 @@ void datanode_stop(struct datanode *dn)
     ipc_stop(dn->ipc);
     if (dn->control != NULL)
         control_end(dn->control); /* its memory stays for the copies that run */
+    if (dn->data != NULL && atomic_load(&dn->restarting))
+        data_server_restart(dn->data);
     data_server_stop(dn->data);
     copier_free(dn->copier);
+    recoverer_free(dn->recoverer);
     control_free(dn->control);
     store_close(dn->store);
     conf_free(dn->conf);

@@ -57,3 +57,6 @@ enum metric {
 void metric_add(enum metric metric, uint64_t n);
 uint64_t metric_get(enum metric metric);
 const char *metric_name(enum metric metric);
+
+/* 0, or the errno that `file` wants at this place; may sleep. NULL or an empty name: 0. */
+int failpoint(const char *file, const char *place, uint64_t position);

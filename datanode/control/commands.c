@@ -48,9 +48,13 @@ static void block_command(struct actor *a, const Dp__BlockCommand *command)
 
 static void recover(const struct actor *a, const Dp__BlockRecoveryCommand *command)
 {
-    for (size_t i = 0; command != NULL && i < command->n_blocks; i++)
-        log_warn("recovery of a block is not supported by this version namenode=%s block=%lld",
-                 a->name, (long long)command->blocks[i]->block->b->block_id);
+    for (size_t i = 0; command != NULL && i < command->n_blocks; i++) {
+        struct err err = {0};
+        if (recoverer_submit(a->control->options.recoverer, command->blocks[i], &a->addr, &err) !=
+            0)
+            log_limited(LOG_WARN, "a recovery is not started block=%lld cause=%s",
+                        (long long)command->blocks[i]->block->b->block_id, log_quote(err.text));
+    }
 }
 
 static bool obeyed(const struct actor *a, int type)

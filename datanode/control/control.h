@@ -3,6 +3,8 @@
  * happens to replicas is queued for each of them; the queues are bounded (a full one becomes a full
  * block report). */
 #pragma once
+#include <stdatomic.h>
+
 #include "common/conf/conf.h"
 #include "common/io/io.h"
 #include "datanode/store/store.h"
@@ -16,6 +18,8 @@ struct control_options {
     const struct conf *conf;
     struct store *store;
     struct copier *copier;
+    struct recoverer *recoverer;
+    atomic_bool *slow; /* what the NameNode says of this node */
     const char *host_name, *ip;
     uint16_t data_port, info_port;
     unsigned (*transfers)(void *ctx); /* running operations of the data port */

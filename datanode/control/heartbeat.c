@@ -141,6 +141,8 @@ static void take_ha_status(struct actor *a, const Dp__NNHAStatusHeartbeat *statu
 static void take_answer(struct actor *a, const Dp__SendHeartbeatResponse *r)
 {
     take_ha_status(a, r->ha_status);
+    if (a->active && a->control->options.slow != NULL)
+        atomic_store(a->control->options.slow, r->has_is_slownode && r->is_slownode);
     if (r->has_full_block_report_lease_id && r->full_block_report_lease_id != 0)
         a->lease_id = r->full_block_report_lease_id;
     commands_run(a, r->cmds, r->n_cmds);

@@ -40,14 +40,14 @@ int incoming_receive(struct incoming *i, struct xfer_in *from, struct err *err)
 }
 
 /* The header is written before the body that is there already, so that one write sends both. */
-int incoming_forward(struct incoming *i, int fd, struct err *err)
+int incoming_forward(struct incoming *i, struct mirror *m, struct err *err)
 {
     uint8_t header[XFER_PACKET_HEADER_MAX];
     size_t size = xfer_packet_encode(&i->packet, header);
     size_t body = i->packet.sums_size + i->packet.data_size;
     if (body == 0)
-        return sock_write_full(fd, header, size, err);
+        return mirror_send(m, header, size, err);
     uint8_t *start = i->bytes + XFER_PACKET_HEADER_MAX - size;
     memcpy(start, header, size);
-    return sock_write_full(fd, start, size + body, err);
+    return mirror_send(m, start, size + body, err);
 }

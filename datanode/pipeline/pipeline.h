@@ -4,6 +4,7 @@
  * log). */
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/xfer/xfer.h"
 #include "datanode/store/store.h"
@@ -14,17 +15,27 @@ struct pipeline_config {
     bool use_hostname;
     bool drop_behind_reads;
     uint32_t read_packet; /* data bytes of a packet to a reader */
+    /* a next node that owes an answer so long is asked whether it lives (0: never), and given up
+     * when that isn't answered in time */
+    int mirror_quiet_ms, mirror_probe_ms;
+    bool tell_load, tell_slow; /* in acknowledgements */
+    double load_limit;         /* of a processor */
+    atomic_bool *slow;         /* the NameNode calls this node slow */
 };
 
-/* What a worker may block on besides its connection, so that a stopping node can shut it down. */
+/* What a worker may block on, so that a stopping node or another writer of the replica can end it.
+ */
 struct transfer_watch {
     pthread_mutex_t lock; /* guards the rest */
-    int fd;               /* -1: none; shutdown(2) it, its user closes it */
-    bool stopped;
+    int fd;               /* besides its connection; -1: none; shutdown(2), its user closes it */
+    int up;               /* its connection while it writes; -1: it doesn't */
+    bool stopped, restarting;
 };
 void transfer_watch_init(struct transfer_watch *w);
 void transfer_watch_fini(struct transfer_watch *w);
 void transfer_watch_stop(struct transfer_watch *w);
+/* The node stops and comes back soon: a writer's client is told, and its replica marked. */
+void transfer_watch_restart(struct transfer_watch *w);
 
 struct transfer {
     const struct pipeline_config *config;

@@ -1,8 +1,9 @@
 /* receiver.c - WRITE_BLOCK: sets a pipeline up (replica here, connection to the next node, answers
  * back) and runs it. Three kinds: a client writes (RBW, acknowledgements); a node copies to us
  * (TEMPORARY, no answers); a node copies for a client that repairs its pipeline (TEMPORARY, one
- * answer at the end). Appending and the recovery stages are refused: stage_allowed is where they
- * come in. */
+ * answer at the end). The stage of a client says which replica is there already: none, a finalized
+ * one that grows, one whose pipeline broke, one whose close wasn't answered (then no data follow).
+ */
 #include "common/obs/obs.h"
 #include "datanode/pipeline/internal.h"
 
@@ -13,28 +14,11 @@ struct write_op {
     struct transfer *t;
     const Xfer__OpWriteBlock *op;
     bool client, transfer; /* see the card: first, third kind; neither: second */
+    bool fresh;            /* the replica is new: it goes when the pipeline isn't set up */
+    bool close_only;
     struct mirror mirror;
     struct replica_writer writer;
 };
-
-static int stage_allowed(stage_t stage, struct err *err)
-{
-    switch (stage) {
-    case STAGE(PIPELINE_SETUP_CREATE):
-    case STAGE(TRANSFER_RBW):
-    case STAGE(TRANSFER_FINALIZED):
-        return 0;
-    case STAGE(PIPELINE_SETUP_APPEND):
-    case STAGE(PIPELINE_SETUP_APPEND_RECOVERY):
-        return fail(err, ERR_UNSUPPORTED, "appending to a block is not supported by this version");
-    case STAGE(PIPELINE_SETUP_STREAMING_RECOVERY):
-    case STAGE(PIPELINE_CLOSE_RECOVERY):
-        return fail(err, ERR_UNSUPPORTED,
-                    "the recovery of a pipeline is not supported by this version");
-    default:
-        return fail(err, ERR_PROTOCOL, "stage %d can't begin a pipeline", (int)stage);
-    }
-}
 
 /* Of optional lists that run along the targets. */
 static void shift_targets(Xfer__OpWriteBlock *next, const Xfer__OpWriteBlock *op)
@@ -65,6 +49,11 @@ static void shift_targets(Xfer__OpWriteBlock *next, const Xfer__OpWriteBlock *op
 static int read_connect_ack(struct write_op *w, const char **ret_bad, struct err *err)
 {
     ProtobufCMessage *m;
+    struct pollfd fd = {w->mirror.in.fd, POLLIN, 0};
+    int timeout = grown_timeout(w->t->config->read_timeout_ms, w->op->n_targets), ready;
+    mirror_alive(&w->mirror);
+    TRY(mirror_poll(&w->mirror, &fd, 1, true, timeout == 0 ? -1 : timeout, &ready, err));
+    mirror_alive(&w->mirror);
     TRY(xfer_recv_message(&w->mirror.in, &xfer__block_op_response__descriptor, w->t->arena, &m,
                           err));
     const Xfer__BlockOpResponse *r = (const Xfer__BlockOpResponse *)m;
@@ -88,35 +77,79 @@ static int connect_next(struct write_op *w, const char **ret_bad, struct err *er
     return w->client ? read_connect_ack(w, ret_bad, err) : 0;
 }
 
-static int create_replica(struct write_op *w, struct err *err)
+/* A replica that is there: by the client's stage. */
+static int continue_replica(struct write_op *w, struct block_pool *pool, const struct block *block,
+                            struct err *err)
+{
+    const Xfer__OpWriteBlock *op = w->op;
+    struct replica_reopening q = {.block = *block,
+                                  .new_stamp = op->latest_generation_stamp,
+                                  .min_length = op->min_bytes_rcvd,
+                                  .max_length = op->max_bytes_rcvd};
+    switch (op->stage) {
+    case STAGE(PIPELINE_SETUP_APPEND):
+        return replica_reopen(pool, &q, &w->writer, err);
+    case STAGE(PIPELINE_SETUP_APPEND_RECOVERY):
+        return replica_recover_append(pool, &q, &w->writer, err);
+    case STAGE(PIPELINE_SETUP_STREAMING_RECOVERY):
+        return replica_recover_rbw(pool, &q, &w->writer, err);
+    case STAGE(PIPELINE_CLOSE_RECOVERY):
+        w->close_only = true;
+        return replica_recover_close(pool, &q, err);
+    default:
+        return fail(err, ERR_PROTOCOL, "stage %d can't begin a pipeline", (int)op->stage);
+    }
+}
+
+static void stop_writing(void *watch)
+{
+    transfer_watch_stop(watch);
+}
+
+static int prepare_replica(struct write_op *w, struct crc_kind kind, struct err *err)
 {
     const Xfer__OpWriteBlock *op = w->op;
     struct block_pool *pool;
     struct replica_request q = {.type = (enum storage_type)op->storage_type,
-                                .state = w->client ? REPLICA_RBW : REPLICA_TEMPORARY};
-    TRY(stage_allowed(op->stage, err));
+                                .state = w->client ? REPLICA_RBW : REPLICA_TEMPORARY,
+                                .kind = kind};
     if (op->n_targets >= XFER_MAX_PIPELINE)
         return fail(err, ERR_PROTOCOL, "a pipeline of %zu nodes is too long", op->n_targets + 1);
-    TRY(xfer_checksum_kind(op->requested_checksum, &q.kind, err));
     TRY(header_block(w->t, op->header->base_header, &pool, &q.block, err));
-    return replica_create(pool, &q, &w->writer, err);
+    if (w->client && op->stage != STAGE(PIPELINE_SETUP_CREATE))
+        return continue_replica(w, pool, &q.block, err);
+    if (w->client && op->latest_generation_stamp != 0)
+        q.block.gen_stamp = op->latest_generation_stamp; /* an earlier try makes place */
+    uint64_t visible = q.block.length;
+    w->fresh = true;
+    TRY(replica_create(pool, &q, &w->writer, err));
+    if (w->transfer)
+        w->writer.visible = visible;
+    return 0;
 }
 
-/* Nothing was written, the client tries other nodes: no trace stays. */
+/* The client tries other nodes: no trace stays of a new replica, and others wait for it. */
 static void withdraw(struct write_op *w)
 {
     struct replica_writer *writer = &w->writer;
+    if (w->close_only)
+        return;
     struct block b = writer->block;
     struct block_pool *pool = writer->pool;
-    bool rbw = writer->state == REPLICA_RBW;
+    bool rbw = writer->state == REPLICA_RBW && w->fresh;
     replica_abandon(writer);
     if (rbw && replica_remove(pool, b.id, b.gen_stamp, false, NULL) != 0)
         log_debug("a withdrawn replica was gone already block=%lld", (long long)b.id);
 }
 
-static int set_up(struct write_op *w, struct err *err)
+static int set_up(struct write_op *w, struct crc_kind *ret_kind, struct err *err)
 {
-    if (create_replica(w, err) != 0) {
+    int rc = xfer_checksum_kind(w->op->requested_checksum, ret_kind, err);
+    if (rc == 0)
+        rc = prepare_replica(w, *ret_kind, err);
+    if (rc == 0 && !w->close_only && w->t->watch != NULL)
+        replica_on_stop(&w->writer, stop_writing, w->t->watch);
+    if (rc != 0) {
         if (w->client || w->transfer)
             answer_error(w->t, err, w->t->local);
         return err->code;
@@ -146,8 +179,12 @@ static int run(struct write_op *w, struct err *err)
     const struct pipeline_config *config = w->t->config;
     TRY(sock_set_timeouts(w->t->in->fd, grown_timeout(config->read_timeout_ms, w->op->n_targets),
                           config->write_timeout_ms, err));
-    TRY(set_up(w, err));
+    struct crc_kind kind;
+    TRY(set_up(w, &kind, err));
+    if (w->close_only)
+        return 0;
     struct stream s = {.transfer = w->t,
+                       .kind = kind,
                        .mirror = &w->mirror,
                        .writer = &w->writer,
                        .downstream = mirror_open(&w->mirror) ? w->op->n_targets : 0,
@@ -159,14 +196,25 @@ static int run(struct write_op *w, struct err *err)
     return 0;
 }
 
+static void watch_writing(struct transfer_watch *watch, int fd)
+{
+    if (watch == NULL)
+        return;
+    pthread_mutex_lock(&watch->lock);
+    watch->up = fd;
+    pthread_mutex_unlock(&watch->lock);
+}
+
 int op_write_block(struct transfer *t, const Xfer__OpWriteBlock *op, struct err *err)
 {
     struct write_op w = {.t = t, .op = op};
     w.transfer = op->stage == STAGE(TRANSFER_RBW) || op->stage == STAGE(TRANSFER_FINALIZED);
     w.client = op->header->client_name[0] != '\0' && !w.transfer;
     mirror_init(&w.mirror, t->watch);
+    watch_writing(t->watch, t->in->fd);
     int rc = run(&w, err);
     mirror_close(&w.mirror);
+    watch_writing(t->watch, -1);
     if (rc == 0) /* a pipeline's connection is never used again */
         rc = fail(err, ERR_CLOSED, "the block is complete");
     return rc;

@@ -9,13 +9,17 @@
  * finalized (and durable, if configured); (3) the visible length grows only by packets that
  * everybody has; (4) the last node checks the checksums, the others pass them on; (5) after an own
  * error or a lost mirror the client is told in an acknowledgement and the replica stays RBW, for
- * the client to repair the pipeline. */
+ * the client to repair the pipeline; (6) a mirror that is silent while it owes an answer is asked
+ * whether it lives (mirror.c), so a stopped one is found long before the time-outs. */
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/obs/obs.h"
 #include "datanode/pipeline/internal.h"
 
+enum { FLAG_SLOW_SHIFT = 7, LINGER_MS = 1000 };
 enum { MAX_PENDING = 1024 }; /* packets between here and the last node; beyond, upstream waits */
 
 struct pending {
@@ -41,11 +45,28 @@ static void mirror_fails(struct run *r, const struct err *why)
     r->mirror_lost = true;
 }
 
+/* What this node says of itself besides the status. */
+static uint32_t flag_of(const struct run *r, Xfer__Status status)
+{
+    const struct pipeline_config *config = r->s->transfer->config;
+    enum xfer_ecn ecn = XFER_ECN_DISABLED;
+    double load;
+    if (config->tell_load) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        bool much = getloadavg(&load, 1) == 1 && load > config->load_limit * (double)processors;
+        ecn = much ? XFER_ECN_CONGESTED : XFER_ECN_SUPPORTED;
+    }
+    uint32_t flag = xfer_ack_flag(status, ecn);
+    if (config->tell_slow)
+        flag |= (config->slow != NULL && atomic_load(config->slow) ? 2u : 1u) << FLAG_SLOW_SHIFT;
+    return flag;
+}
+
 static int send_ack(struct run *r, int64_t seqno, Xfer__Status own, const struct xfer_ack *behind,
                     struct err *err)
 {
     struct xfer_ack ack = {.seqno = seqno, .count = 1};
-    ack.flags[0] = xfer_ack_flag(own, XFER_ECN_DISABLED);
+    ack.flags[0] = flag_of(r, own);
     if (behind != NULL && behind->count < XFER_MAX_PIPELINE) {
         ack.downstream_ns = behind->downstream_ns;
         ack.count += behind->count;
@@ -77,10 +98,15 @@ static int store_packet(struct run *r, struct err *err)
         return 0;
     if (p->offset < 0)
         return fail(err, ERR_PROTOCOL, "a packet has the offset %lld", (long long)p->offset);
-    if (r->s->downstream == 0)
+    struct replica_writer *w = r->s->writer;
+    struct crc_kind kind = r->s->kind;
+    bool same = kind.type == w->kind.type && kind.bytes_per_chunk == w->kind.bytes_per_chunk;
+    if (same && r->s->downstream == 0)
         TRY(verify(r, err));
-    TRY(replica_append(r->s->writer, (uint64_t)p->offset, incoming_data(i), p->data_size,
-                       incoming_sums(i), p->sums_size, err));
+    TRY((same ? replica_append(w, (uint64_t)p->offset, incoming_data(i), p->data_size,
+                               incoming_sums(i), p->sums_size, err)
+              : translate_append(w, kind, (uint64_t)p->offset, incoming_data(i), p->data_size,
+                                 incoming_sums(i), p->sums_size, err)));
     metric_add(METRIC_bytes_written, p->data_size);
     return 0;
 }
@@ -126,11 +152,27 @@ static void remember(struct run *r)
 {
     const struct xfer_packet *p = &r->incoming.packet;
     CHECK(r->count < MAX_PENDING);
+    if (r->count == 0)
+        mirror_alive(r->s->mirror);
     r->pending[(r->first + r->count++) % MAX_PENDING] =
         (struct pending){p->seqno, end_of(p), p->last};
 }
 
-/* Tells the client what went wrong here; the caller closes. */
+/* Upstream gets what it is told before the connection is closed under unread packets. */
+static void linger(const struct run *r)
+{
+    uint8_t bytes[4096];
+    int fd = r->s->transfer->in->fd;
+    int64_t end_ms = clock_monotonic_ms() + LINGER_MS;
+    shutdown(fd, SHUT_WR);
+    for (int64_t left; (left = end_ms - clock_monotonic_ms()) > 0;) {
+        struct pollfd p = {fd, POLLIN, 0};
+        if (poll(&p, 1, (int)left) <= 0 || recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+            return;
+    }
+}
+
+/* Tells the client what went wrong here, as the answer it waits for; the caller closes. */
 static int own_failure(struct run *r, const struct err *why, struct err *err)
 {
     Xfer__Status status =
@@ -138,8 +180,9 @@ static int own_failure(struct run *r, const struct err *why, struct err *err)
     if (why->code == ERR_CHECKSUM)
         metric_add(METRIC_checksum_errors, 1);
     r->mirror_lost = false; /* the blame is ours alone */
-    if (r->s->acks)
-        (void)send_ack(r, r->incoming.packet.seqno, status, NULL, NULL);
+    int64_t seqno = r->count > 0 ? r->pending[r->first].seqno : r->incoming.packet.seqno;
+    if (r->s->acks && send_ack(r, seqno, status, NULL, NULL) == 0)
+        linger(r);
     *err = *why;
     return why->code;
 }
@@ -178,7 +221,7 @@ static int take_packet(struct run *r, struct err *err)
     struct err own = {0};
     TRY(incoming_receive(&r->incoming, r->s->transfer->in, err));
     TRY(check_packet(&r->incoming.packet, err));
-    if (mirror_open(r->s->mirror) && incoming_forward(&r->incoming, r->s->mirror->in.fd, &own) != 0)
+    if (mirror_open(r->s->mirror) && incoming_forward(&r->incoming, r->s->mirror, &own) != 0)
         mirror_fails(r, &own);
     own = (struct err){0};
     if (own_part(r, &own) != 0)
@@ -216,6 +259,8 @@ static int take_ack(struct run *r, struct err *err)
     struct xfer_ack ack;
     struct err own = {0};
     int rc = xfer_recv_ack(&r->s->mirror->in, &ack, &own);
+    if (rc == 0)
+        mirror_alive(r->s->mirror);
     if (rc == 0 &&
         ack.seqno == XFER_UNKNOWN_SEQNO) /* out of band: it restarts, the client decides */
         return send_ack(r, ack.seqno, XFER__STATUS__SUCCESS, &ack, err);
@@ -241,15 +286,15 @@ static int wait_ready(struct run *r, int *ret_ready, struct err *err)
     if (*ret_ready != 0)
         return 0;
     struct pollfd fds[2] = {{want_up ? up->fd : -1, POLLIN, 0}, {down->fd, POLLIN, 0}};
-    int timeout = grown_timeout(r->s->transfer->config->read_timeout_ms, r->s->downstream);
-    int n = poll(fds, 2, timeout == 0 ? -1 : timeout);
-    if (n < 0 && errno != EINTR)
-        return fail_errno(err, "waiting for a packet");
-    if (n == 0 && r->count == 0)
+    int timeout = grown_timeout(r->s->transfer->config->read_timeout_ms, r->s->downstream), n;
+    struct err why = {0};
+    bool owes = mirror_open(r->s->mirror) && r->count > 0;
+    int rc = mirror_poll(r->s->mirror, fds, 2, owes, timeout == 0 ? -1 : timeout, &n, &why);
+    if (rc == 0 && n == 0 && !owes)
         return fail(err, ERR_TIMEOUT, "no packet for %d ms", timeout);
-    if (n == 0) { /* the mirror owes answers */
-        struct err why = {0};
-        (void)fail(&why, ERR_TIMEOUT, "no acknowledgement for %d ms", timeout);
+    if (rc == 0 && n == 0)
+        rc = fail(&why, ERR_TIMEOUT, "no acknowledgement for %d ms", timeout);
+    if (rc != 0) { /* the mirror owes answers */
         mirror_fails(r, &why);
         return flush_pending(r, err);
     }
@@ -268,6 +313,25 @@ static int turn(struct run *r, struct err *err)
     return 0;
 }
 
+/* Out of band: this node stops and will be back. */
+static void tell_restart(struct run *r)
+{
+    struct transfer_watch *watch = r->s->transfer->watch;
+    bool restarting = false;
+    if (watch != NULL) {
+        pthread_mutex_lock(&watch->lock);
+        restarting = watch->restarting;
+        pthread_mutex_unlock(&watch->lock);
+    }
+    if (!restarting || r->writer_gone)
+        return;
+    r->mirror_lost = false;
+    struct err own = {0};
+    if (send_ack(r, XFER_UNKNOWN_SEQNO, XFER__STATUS__OOB_RESTART, NULL, &own) != 0)
+        log_debug("a client didn't hear of the restart cause=%s", log_quote(own.text));
+    replica_mark_restart(r->s->writer);
+}
+
 int stream_run(struct stream *s, struct err *err)
 {
     struct run r = {.s = s};
@@ -277,6 +341,8 @@ int stream_run(struct stream *s, struct err *err)
         rc = fail(err, ERR_NO_MEMORY, "no memory for a pipeline");
     while (rc == 0 && !r.done)
         rc = s->acks ? turn(&r, err) : take_packet(&r, err);
+    if (rc != 0 && s->acks)
+        tell_restart(&r);
     if (!r.writer_gone)
         replica_abandon(s->writer);
     incoming_fini(&r.incoming);

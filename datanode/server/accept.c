@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/obs/obs.h"
 #include "datanode/server/internal.h"
 
-enum { ACCEPT_BATCH = 64, MAX_CONNECTIONS = 50000 };
+enum { ACCEPT_BATCH = 64, MAX_CONNECTIONS = 50000, RESTART_MS = 1500 };
 
 static void pause_accepting(struct data_server *s)
 {
@@ -76,6 +77,16 @@ static void close_all(struct data_server *s)
     }
 }
 
+static void tell_writers(struct data_server *s)
+{
+    struct conn *c;
+    DL_FOREACH(s->conns, c)
+    {
+        if (c->state == CONN_RUNNING)
+            transfer_watch_restart(&c->watch);
+    }
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct data_server *s = wake->data;
@@ -84,6 +95,8 @@ static void on_wake(uv_async_t *wake)
         next = n->next;
         conn_returned((struct conn *)(void *)((char *)n - offsetof(struct conn, node)));
     }
+    if (atomic_exchange(&s->restarting, false))
+        tell_writers(s);
     if (atomic_load(&s->stopping) && !s->closing)
         close_all(s);
     if (s->closing && s->conns == NULL && !uv_is_closing((uv_handle_t *)wake))
@@ -158,6 +171,17 @@ uint16_t data_server_port(const struct data_server *s)
 unsigned data_server_active(const struct data_server *s)
 {
     return workers_busy(s->workers);
+}
+
+void data_server_restart(struct data_server *s)
+{
+    atomic_store(&s->restarting, true);
+    uv_async_send(&s->wake);
+    int64_t end_ms = clock_monotonic_ms() + RESTART_MS;
+    struct timespec pause = {.tv_nsec = 50 * 1000000};
+    do
+        nanosleep(&pause, NULL);
+    while (data_server_active(s) > 0 && clock_monotonic_ms() < end_ms);
 }
 
 void data_server_stop(struct data_server *s)

@@ -41,7 +41,7 @@ struct data_server {
     pthread_t thread;
     struct workers *workers;
     struct inbox returned; /* connections whose operation ended */
-    atomic_bool stopping;
+    atomic_bool stopping, restarting;
     struct conn *conns; /* all; utlist's doubly linked list */
     size_t conn_count, max_conns;
     bool accept_paused, closing;
@@ -55,3 +55,10 @@ void conn_tick(struct data_server *s, int64_t now_ms);
 
 /* transfer.c, on a worker */
 void transfer_run(void *conn);
+
+/* inter.c */
+struct inter;
+struct rpc_call;
+must_use int inter_new(struct store *store, struct inter **ret, struct err *err);
+void inter_free(struct inter *i);
+void inter_dispatch(void *inter, struct rpc_call *call);

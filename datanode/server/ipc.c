@@ -1,4 +1,4 @@
-/* ipc.c - the RPC port: ClientDatanodeProtocol.
+/* ipc.c - the RPC port: ClientDatanodeProtocol; inter.c has InterDatanodeProtocol.
  * Thread: the RPC server's loop; every method here is short. Administrative ones want the user who
  * runs this process. Methods that are not here answer RpcNoSuchMethodException. */
 #include <pwd.h>
@@ -16,6 +16,7 @@ enum { DRAIN_MS = 1000, MAX_LOOPS = 4 };
 struct ipc {
     struct ipc_options options;
     struct rpc_server *server;
+    struct inter *inter;
     struct rpc_protocol protocols[2];
     int64_t start_ms;
     char owner[128];
@@ -120,6 +121,8 @@ static void balancer_bandwidth(struct ipc *i, struct rpc_call *call)
 
 static void shut_down(struct ipc *i, struct rpc_call *call)
 {
+    const Di__ShutdownDatanodeRequest *q = (const Di__ShutdownDatanodeRequest *)call->request;
+    bool restart = q->for_upgrade;
     Di__ShutdownDatanodeResponse r = DI__SHUTDOWN_DATANODE_RESPONSE__INIT;
     struct err err = {0};
     int rc = need_owner(i, call, &err);
@@ -127,7 +130,7 @@ static void shut_down(struct ipc *i, struct rpc_call *call)
         log_info("shutdown is asked for user=%s peer=%s", log_quote(call->user), call->peer_host);
     answer(call, rc, &r.base, &err);
     if (rc == 0 && i->options.shutdown != NULL)
-        i->options.shutdown(i->options.shutdown_ctx);
+        i->options.shutdown(i->options.shutdown_ctx, restart);
 }
 
 static void refuse(struct rpc_call *call)
@@ -165,13 +168,6 @@ static void dispatch(void *ctx, struct rpc_call *call)
     }
 }
 
-/* Recovery of blocks comes later: its place. */
-static void dispatch_inter(void *ctx, struct rpc_call *call)
-{
-    (void)ctx;
-    refuse(call);
-}
-
 static void find_owner(struct ipc *i)
 {
     struct passwd entry, *found = NULL;
@@ -190,6 +186,11 @@ int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
     i->options = *o;
     i->start_ms = clock_monotonic_ms();
     find_owner(i);
+    int rc = inter_new(o->store, &i->inter, err);
+    if (rc != 0) {
+        free(i);
+        return rc;
+    }
     i->protocols[0] =
         (struct rpc_protocol){RPC_DATANODE_IPC_PROTOCOL, 1,        rpc_datanode_ipc_methods,
                               DATANODE_IPC_METHOD_COUNT, dispatch, i};
@@ -197,8 +198,8 @@ int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
                                             1,
                                             rpc_inter_datanode_methods,
                                             INTER_DATANODE_METHOD_COUNT,
-                                            dispatch_inter,
-                                            i};
+                                            inter_dispatch,
+                                            i->inter};
     int64_t loops = conf_int(o->conf, CONF_dn_handler_count);
     struct rpc_server_options server = {
         .listen = o->listen,
@@ -208,8 +209,9 @@ int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
         .protocol_count = ARRAY_SIZE(i->protocols),
         .max_frame = (size_t)conf_size(o->conf, CONF_ipc_max_data),
     };
-    int rc = rpc_server_start(&server, &i->server, err);
+    rc = rpc_server_start(&server, &i->server, err);
     if (rc != 0) {
+        inter_free(i->inter);
         free(i);
         return rc;
     }
@@ -227,6 +229,7 @@ void ipc_stop(struct ipc *i)
     if (i == NULL)
         return;
     rpc_server_stop(i->server, DRAIN_MS);
+    inter_free(i->inter); /* answers what it holds */
     rpc_server_free(i->server);
     free(i);
 }

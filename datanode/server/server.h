@@ -19,16 +19,20 @@ must_use int data_server_start(const struct data_server_options *o, struct data_
                                struct err *err);
 uint16_t data_server_port(const struct data_server *s);
 unsigned data_server_active(const struct data_server *s); /* running operations */
+/* Tells the clients whose blocks are being written that this node will be back; a moment for them
+ * to hear it. */
+void data_server_restart(struct data_server *s);
 /* Stops accepting, ends the running operations, joins all threads, frees. */
 void data_server_stop(struct data_server *take_s);
 
-/* The RPC port: ClientDatanodeProtocol. */
+/* The RPC port: ClientDatanodeProtocol, InterDatanodeProtocol. */
 struct ipc_options {
     struct addr listen;
     const struct conf *conf;
     struct store *store;
     struct control *control;
-    void (*shutdown)(void *ctx); /* an administrator asks this node to stop */
+    /* an administrator asks this node to stop; restart: it will be back soon */
+    void (*shutdown)(void *ctx, bool restart);
     void *shutdown_ctx;
 };
 struct ipc;

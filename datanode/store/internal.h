@@ -54,17 +54,26 @@ struct store {
     int64_t tolerated;
     bool durable; /* finalize means fsync */
     bool drop_behind_writes;
+    char failpoints[VOLUME_PATH_MAX]; /* for tests; "": none */
+    int64_t restart_ms;               /* a restart is over so soon */
+    int64_t stop_timeout_ms;          /* for a writer that is asked to stop */
     store_listener listener;
     void *listener_ctx;
 };
 
-/* Of a replica that is being written or whose writer went away. */
+/* Of a replica that is being written, whose writer went away, or that is under recovery. */
 struct replica_open {
     int data_fd, meta_fd; /* the writer's, -1 when it is gone */
-    uint64_t acked;
+    bool busy;            /* somebody works on the files before or without being a writer */
+    bool has_partial;     /* partial_crc holds; else the file says it */
+    uint8_t original;     /* in RUR: the state before */
     uint32_t partial_crc; /* of [last chunk border .. length) */
+    uint64_t acked;
     struct crc_kind kind;
     uint64_t reserved;
+    uint64_t recovery_id; /* in RUR */
+    void (*stop)(void *ctx);
+    void *stop_ctx;
 };
 
 /* 48 bytes, in the pool's slabs. */
@@ -105,6 +114,9 @@ void layout_data(struct store_path *out, const struct volume *v, const char *poo
 void layout_meta(struct store_path *out, const struct volume *v, const char *pool_id,
                  enum place place, uint64_t id, uint64_t gen_stamp);
 void layout_tail(struct store_path *out, const struct volume *v, const char *pool_id, uint64_t id);
+/* Says until when a replica is RBW again after a restart. */
+void layout_restart(struct store_path *out, const struct volume *v, const char *pool_id,
+                    uint64_t id);
 uint64_t layout_meta_size(struct crc_kind kind, uint64_t length);
 /* What a replica of that length counts for in "used". */
 int64_t layout_used(uint64_t length);
@@ -138,8 +150,23 @@ void replica_unlink(const struct block_pool *p, const struct volume *v, enum pla
                     const struct block *block);
 void pool_tell(const struct block_pool *p, enum store_event event, const struct volume *v,
                const struct block *block);
+/* Where the files are; of RUR that depends on the state before. */
+enum place replica_place(const struct replica *r);
+/* Somebody changes the files of it. */
+bool replica_in_use(const struct replica *r);
 /* Every replica of the volume leaves the map. */
 void pool_drop_volume(struct block_pool *p, const struct volume *v);
+
+/* writer.c */
+/* With the lock: the writer's record, or NULL if it isn't its own any more. */
+struct replica *writer_record(const struct replica_writer *w);
+int writer_gone(const struct replica_writer *w, struct err *err);
+void writer_close_files(struct replica_writer *w);
+must_use int writer_rename(const char *from, const char *to, const char *dir, struct err *err);
+/* With the lock. Asks the one who works on the replica to stop and waits; 0: nobody does. */
+must_use int writer_stop(struct block_pool *p, uint64_t id, struct err *err);
+/* The record's length and account. */
+void writer_set_length(struct block_pool *p, struct replica *r, uint64_t length);
 
 /* tail.c: the synced checksum of a last partial chunk */
 struct tail_record {
@@ -149,6 +176,8 @@ struct tail_record {
 void tail_encode(const struct tail_record *record, uint8_t out[TAIL_RECORD_SIZE]);
 bool tail_decode(const uint8_t in[TAIL_RECORD_SIZE], struct tail_record *ret);
 must_use int tail_write(struct replica_writer *w, struct err *err);
+/* Opens what an earlier writer of the replica left, if anything; what is in force stays. */
+must_use int tail_attach(struct replica_writer *w, struct err *err);
 /* The records that are whole, at most 2. */
 size_t tail_read(const char *path, struct tail_record out[2]);
 

@@ -119,6 +119,15 @@ void layout_tail(struct store_path *out, const struct volume *v, const char *poo
     print(out, "%s/blk_%" PRId64 ".tail", dir.text, (int64_t)id);
 }
 
+/* Hadoop's name for it: beside the folder, by a slip. */
+void layout_restart(struct store_path *out, const struct volume *v, const char *pool_id,
+                    uint64_t id)
+{
+    struct store_path dir;
+    layout_dir(&dir, v, pool_id, PLACE_RBW, id);
+    print(out, "%s:.blk_%" PRId64 ".restart", dir.text, (int64_t)id);
+}
+
 uint64_t layout_meta_size(struct crc_kind kind, uint64_t length)
 {
     return META_HEADER_SIZE + crc_sums_size(kind, length);

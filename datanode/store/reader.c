@@ -31,7 +31,8 @@ static int find_readable(struct block_pool *p, uint64_t id, uint64_t gen_stamp,
     struct replica *r = replica_find(p, id);
     if (r == NULL || r->state == REPLICA_DELETED)
         return not_found(p, id, gen_stamp, "", err);
-    if (r->state == REPLICA_TEMPORARY)
+    if (r->state == REPLICA_TEMPORARY ||
+        (r->state == REPLICA_RUR && r->open->original == REPLICA_TEMPORARY))
         return not_found(p, id, gen_stamp, ": it is a copy that is still coming in", err);
     if (r->gen_stamp < gen_stamp)
         return not_found(p, id, gen_stamp, ": the replica here is older", err);
@@ -66,12 +67,13 @@ static int look(struct block_pool *p, uint64_t id, uint64_t gen_stamp, uint64_t 
                                    .meta_fd = -1,
                                    .block = {id, r->gen_stamp, visible(r)},
                                    .state = (enum replica_state)r->state,
+                                   .place = (int)replica_place(r),
                                    .on_disk = r->length,
                                    .volume = &p->store->volumes[r->volume]};
     if (r->open == NULL)
         return 0;
     ret->kind = r->open->kind;
-    ret->has_partial = true;
+    ret->has_partial = r->open->has_partial;
     ret->partial_crc = r->open->partial_crc;
     if (r->open->data_fd < 0)
         return 0;
@@ -82,7 +84,7 @@ static int look(struct block_pool *p, uint64_t id, uint64_t gen_stamp, uint64_t 
 static int open_files(const struct block_pool *p, struct replica_reader *r, struct err *err)
 {
     struct store_path path;
-    enum place place = place_of(r->state);
+    enum place place = (enum place)r->place;
     layout_meta(&path, r->volume, p->id, place, r->block.id, r->block.gen_stamp);
     r->meta_fd = open(path.text, O_RDONLY | O_CLOEXEC);
     if (r->meta_fd < 0)

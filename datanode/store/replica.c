@@ -1,8 +1,9 @@
 /* replica.c - the life of a replica, and the map of a pool.
  * All but the two pure functions at the top want the pool's lock.
- * Invariants: (1) a state changes only through replica_move; (2) `open` is there exactly in RBW and
- * TEMPORARY; (3) an id is in the map at most once; (4) DELETED stays in the map until its files are
- * gone, so that a new replica of the same block can't lose its files to the removal of the old one.
+ * Invariants: (1) a state changes only through replica_move; (2) `open` is there exactly in RBW,
+ * TEMPORARY and RUR; (3) an id is in the map at most once; (4) DELETED stays in the map until its
+ * files are gone, so that a new replica of the same block can't lose its files to the removal of
+ * the old one.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ static const struct {
     [REPLICA_RBW] = {"RBW", MAY(FINALIZED) | MAY(RUR) | MAY(DELETED)},
     [REPLICA_RWR] = {"RWR", MAY(RUR) | MAY(DELETED)},
     [REPLICA_RUR] = {"RUR", MAY(FINALIZED) | MAY(DELETED)},
-    [REPLICA_TEMPORARY] = {"TEMPORARY", MAY(FINALIZED) | MAY(RBW) | MAY(DELETED)},
+    [REPLICA_TEMPORARY] = {"TEMPORARY", MAY(FINALIZED) | MAY(RBW) | MAY(RUR) | MAY(DELETED)},
     [REPLICA_DELETED] = {"DELETED", 0},
     [REPLICA_NONE] = {"NONE", MAY(FINALIZED) | MAY(RBW) | MAY(RWR) | MAY(TEMPORARY)},
 };
@@ -78,10 +79,20 @@ void replica_move(struct replica *r, enum replica_state to)
 {
     CHECK(replica_may_move(r->state, to));
     r->state = (uint8_t)to;
-    if (to != REPLICA_RBW) {
+    if (to != REPLICA_RBW && to != REPLICA_RUR) {
         free(r->open);
         r->open = NULL;
     }
+}
+
+enum place replica_place(const struct replica *r)
+{
+    return place_of((enum replica_state)(r->state == REPLICA_RUR ? r->open->original : r->state));
+}
+
+bool replica_in_use(const struct replica *r)
+{
+    return r->open != NULL && (r->open->busy || r->open->data_fd >= 0);
 }
 
 void replica_forget(struct block_pool *p, struct replica *r)
@@ -210,11 +221,8 @@ int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool q
     struct replica *r = replica_find(p, id);
     bool found = r != NULL && r->state != REPLICA_DELETED && r->gen_stamp == gen_stamp;
     if (found) {
-        *x = (struct removal){p,
-                              &p->store->volumes[r->volume],
-                              {id, gen_stamp, r->length},
-                              place_of(r->state),
-                              quiet};
+        *x = (struct removal){
+            p, &p->store->volumes[r->volume], {id, gen_stamp, r->length}, replica_place(r), quiet};
         if (r->open != NULL)
             atomic_fetch_sub(&x->volume->reserved_open, (int64_t)r->open->reserved);
         replica_move(r, REPLICA_DELETED);

@@ -1,9 +1,10 @@
 /* scan.c - the start-up scan: what is on the volumes becomes the map of a block pool.
  * One thread a volume. The finalized tree is walked, not computed, since an older layout or a hand
  * may have put replicas elsewhere; those are moved to where they belong. Open replicas become RWR,
- * cut to what can be trusted; incoming copies are removed. A block that is on several volumes stays
- * once: highest stamp, then longest. A crash between the two renames of a finalize leaves the
- * checksums in the finalized folder and the data in rbw: the checksums are taken back. */
+ * cut to what can be trusted (RBW, when this node said that it would be back by now); incoming
+ * copies are removed. A block that is on several volumes stays once: highest stamp, then longest. A
+ * crash between the two renames of a finalize leaves the checksums in the finalized folder and the
+ * data in rbw: the checksums are taken back. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -73,7 +74,7 @@ static bool better(const struct block *a, const struct replica *b)
 }
 
 static int enter(struct scan *s, const struct block *block, enum replica_state state,
-                 struct err *err)
+                 struct replica_open *take_open, struct err *err)
 {
     struct block_pool *p = s->pool;
     struct replica *r;
@@ -96,8 +97,11 @@ static int enter(struct scan *s, const struct block *block, enum replica_state s
                                               .volume = (uint8_t)s->volume->index,
                                               .id = block->id,
                                               .gen_stamp = block->gen_stamp,
-                                              .length = block->length},
+                                              .length = block->length,
+                                              .open = take_open},
                             &r, err);
+    if (!takes || rc != 0)
+        free(take_open);
     pthread_mutex_unlock(&p->lock);
     if (other == NULL || rc != 0)
         return rc;
@@ -152,7 +156,7 @@ static int pair_up(struct scan *s, const char *dir, struct found_list *data,
                      log_quote(moving.text));
             continue;
         }
-        TRY(enter(s, &b, REPLICA_FINALIZED, err));
+        TRY(enter(s, &b, REPLICA_FINALIZED, NULL, err));
         s->finalized++;
     }
     for (size_t i = 0; i < metas->count; i++)
@@ -256,6 +260,21 @@ static int take_back_meta(struct scan *s, const struct found *meta, struct err *
     return durable_rename(from.text, to.text, err);
 }
 
+/* Looks at the mark of a planned restart and removes it. */
+static bool back_in_time(const struct scan *s, uint64_t id)
+{
+    struct store_path path;
+    struct buf b = {0};
+    uint8_t end = 0;
+    layout_restart(&path, s->volume, s->pool->id, id);
+    int64_t until = 0;
+    if (file_read(path.text, 64, &b, NULL) == 0 && buf_append(&b, &end, 1) == 0)
+        until = strtoll((const char *)buf_head(&b), NULL, 10);
+    buf_fini(&b);
+    (void)unlink(path.text); /* mostly not there */
+    return until > clock_wall_ms();
+}
+
 static int scan_one_open(struct scan *s, uint64_t id, const struct rbw_scan *x, struct err *err)
 {
     struct found *meta = list_find(&x->metas, id);
@@ -272,7 +291,15 @@ static int scan_one_open(struct scan *s, uint64_t id, const struct rbw_scan *x, 
     uint32_t crc;
     TRY(scan_open_replica(s->volume, s->pool->id, &b, &kind, &crc, err));
     s->open++;
-    return enter(s, &b, REPLICA_RWR, err);
+    if (!back_in_time(s, id))
+        return enter(s, &b, REPLICA_RWR, NULL, err);
+    struct replica_open *open = replica_open_new(kind, 0);
+    if (open == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for an open replica");
+    open->acked = b.length;
+    open->partial_crc = crc;
+    open->has_partial = true;
+    return enter(s, &b, REPLICA_RBW, open, err);
 }
 
 static int scan_rbw(struct scan *s, struct err *err)

@@ -83,6 +83,11 @@ int store_open(const struct conf *conf, struct store **ret, struct err *err)
     s->dir_mode = (unsigned)strtoul(conf_str(conf, CONF_dn_data_dir_perm), NULL, 8) & 0777;
     s->tolerated = conf_int(conf, CONF_dn_failed_volumes_tolerated);
     s->durable = conf_bool(conf, CONF_dn_sync_on_close) || conf_bool(conf, CONF_dn_synconclose);
+    snprintf(s->failpoints, sizeof(s->failpoints), "%s", conf_str(conf, CONF_dn_failpoints));
+    if (s->failpoints[0] != '\0')
+        log_warn("faults can be switched on by a file, for tests only file=%s", s->failpoints);
+    s->restart_ms = conf_ms(conf, CONF_dn_restart_expiration);
+    s->stop_timeout_ms = conf_ms(conf, CONF_dn_stop_timeout);
     s->drop_behind_writes = conf_bool(conf, CONF_dn_drop_behind_writes);
     char **dirs = NULL;
     size_t count = 0;

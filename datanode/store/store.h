@@ -106,7 +106,7 @@ struct replica_writer {
     struct crc_kind kind;
     int data_fd, meta_fd, tail_fd;
     uint32_t partial_crc; /* of the last chunk when length is inside one */
-    uint64_t expected;    /* bytes reserved on the volume */
+    uint64_t visible;     /* of a copy that becomes RBW: what its readers may see */
     uint64_t synced, meta_synced, written_back;
     uint32_t tail_slot;
     bool dir_synced, durable;
@@ -129,6 +129,9 @@ must_use int replica_append(struct replica_writer *w, uint64_t offset, const uin
                             size_t size, const uint8_t *sums, size_t sums_size, struct err *err);
 /* All that was appended is on disk, and verifiable, when this returns. */
 must_use int replica_sync(struct replica_writer *w, struct err *err);
+/* Another writer or a recovery wants the replica: `stop` is called with a lock held and must only
+ * make this writer come to its end soon. Never after finalize or abandon. */
+void replica_on_stop(struct replica_writer *w, void (*stop)(void *ctx), void *ctx);
 /* Readers may see `length` bytes. */
 void replica_acked(struct replica_writer *w, uint64_t length);
 /* Makes it durable (if configured) and FINALIZED, tells the listener. Takes the writer, also on
@@ -139,6 +142,53 @@ must_use int replica_to_rbw(struct replica_writer *take_w, struct err *err);
 /* The writer is gone: RBW stays as it is for a recovery, TEMPORARY is removed. Takes the writer. */
 void replica_abandon(struct replica_writer *take_w);
 
+/* The node comes back soon: if it does, the start-up scan makes the replica RBW again, for the
+ * writer that waits for that. Before abandon. */
+void replica_mark_restart(struct replica_writer *w);
+
+/* --- writing again --- */
+
+struct replica_reopening {
+    struct block block; /* as the client knows it; length: what the block may grow to */
+    uint64_t new_stamp;
+    uint64_t min_length, max_length; /* acknowledged to the client; sent by it */
+};
+/* All of these stop another writer of the replica first and raise its stamp. ERR_NO_REPLICA for a
+ * state, stamp or length that doesn't fit. */
+/* FINALIZED with exactly min_length becomes RBW. */
+must_use int replica_reopen(struct block_pool *p, const struct replica_reopening *q,
+                            struct replica_writer *ret, struct err *err);
+/* The same after a failed attempt, when it may be RBW already. */
+must_use int replica_recover_append(struct block_pool *p, const struct replica_reopening *q,
+                                    struct replica_writer *ret, struct err *err);
+/* RBW, cut to what was acknowledged. */
+must_use int replica_recover_rbw(struct block_pool *p, const struct replica_reopening *q,
+                                 struct replica_writer *ret, struct err *err);
+/* RBW or FINALIZED with exactly min_length becomes FINALIZED; the listener is told. */
+must_use int replica_recover_close(struct block_pool *p, const struct replica_reopening *q,
+                                   struct err *err);
+
+/* --- block recovery --- */
+
+struct replica_recovery {
+    bool found;
+    enum replica_state state; /* before the recovery */
+    struct block block;
+};
+/* The replica becomes RUR, its writer is stopped. ERR_RECOVERY when a newer recovery has it. */
+must_use int replica_init_recovery(struct block_pool *p, const struct block *block,
+                                   uint64_t recovery_id, struct replica_recovery *ret,
+                                   struct err *err);
+struct replica_update {
+    struct block block; /* as init_recovery said it */
+    uint64_t recovery_id, new_length;
+    uint64_t new_id; /* another id: the prefix becomes a new block, the old one stays as it is */
+};
+/* RUR becomes FINALIZED with the new length and the recovery's id as its stamp. *ret_storage lives
+ * as long as the store. */
+must_use int replica_update_recovery(struct block_pool *p, const struct replica_update *u,
+                                     const char **ret_storage, struct err *err);
+
 /* --- reading --- */
 
 struct replica_reader {
@@ -146,6 +196,7 @@ struct replica_reader {
     struct crc_kind kind;
     struct block block; /* length: what may be asked for (of an open replica: acknowledged) */
     enum replica_state state;
+    int place;        /* internal */
     uint64_t on_disk; /* bytes with checksums; a last chunk may be completed up to here */
     bool has_partial; /* the checksum of the last chunk, [..on_disk), is partial_crc and not what
                          the file says */

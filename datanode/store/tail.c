@@ -43,6 +43,27 @@ static int create(struct replica_writer *w, struct err *err)
     return 0;
 }
 
+int tail_attach(struct replica_writer *w, struct err *err)
+{
+    struct store_path path;
+    layout_tail(&path, w->volume, w->pool->id, w->block.id);
+    int fd = open(path.text, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : fail_errno(err, "opening %s", path.text);
+    w->tail_fd = fd;
+    uint64_t longest = 0;
+    for (uint32_t slot = 0; slot < 2; slot++) {
+        uint8_t in[TAIL_RECORD_SIZE];
+        struct tail_record t;
+        if (pread(fd, in, sizeof(in), (off_t)slot * TAIL_SLOT_SIZE) == (ssize_t)sizeof(in) &&
+            tail_decode(in, &t) && t.length <= w->block.length && t.length > longest) {
+            longest = t.length;
+            w->tail_slot = slot ^ 1; /* this one is in force */
+        }
+    }
+    return 0;
+}
+
 int tail_write(struct replica_writer *w, struct err *err)
 {
     if (w->tail_fd < 0)

@@ -16,19 +16,64 @@
 
 enum { WRITE_BEHIND = 8 << 20 };
 
-static int gone(const struct replica_writer *w, struct err *err)
+int writer_gone(const struct replica_writer *w, struct err *err)
 {
     return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu was removed while it was written",
                 (long long)w->block.id, (unsigned long long)w->block.gen_stamp);
 }
 
-/* With the lock: our record, or NULL if it isn't ours any more. */
-static struct replica *mine(const struct replica_writer *w)
+struct replica *writer_record(const struct replica_writer *w)
 {
     struct replica *r = replica_find(w->pool, w->block.id);
     if (r == NULL || r->state != w->state || r->gen_stamp != w->block.gen_stamp || r->open == NULL)
         return NULL;
     return r;
+}
+
+int writer_stop(struct block_pool *p, uint64_t id, struct err *err)
+{
+    int64_t end_ms = clock_monotonic_ms() + p->store->stop_timeout_ms;
+    struct timespec end = {.tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000};
+    for (;;) { /* the wait lets others change the map: look again */
+        struct replica *r = replica_find(p, id);
+        if (r == NULL || !replica_in_use(r))
+            return 0;
+        if (r->open->stop != NULL)
+            r->open->stop(r->open->stop_ctx);
+        else if (!r->open->busy)
+            return fail(err, ERR_REPLICA_EXISTS, "blk_%lld_%llu has a writer", (long long)r->id,
+                        (unsigned long long)r->gen_stamp);
+        if (pthread_cond_timedwait(&p->changed, &p->lock, &end) == ETIMEDOUT)
+            return fail(err, ERR_IO, "the writer of blk_%lld doesn't stop within %lld ms",
+                        (long long)id, (long long)p->store->stop_timeout_ms);
+    }
+}
+
+void replica_on_stop(struct replica_writer *w, void (*stop)(void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&w->pool->lock);
+    struct replica *r = writer_record(w);
+    if (r != NULL) {
+        r->open->stop = stop;
+        r->open->stop_ctx = ctx;
+    }
+    pthread_mutex_unlock(&w->pool->lock);
+}
+
+/* With the lock: nobody writes it any more. */
+static void let_go(struct volume *v, struct replica_open *open)
+{
+    atomic_fetch_sub(&v->reserved_open, (int64_t)open->reserved);
+    open->reserved = 0;
+    open->data_fd = open->meta_fd = -1;
+    open->busy = false;
+    open->stop = NULL;
+}
+
+void writer_set_length(struct block_pool *p, struct replica *r, uint64_t length)
+{
+    atomic_fetch_add(&p->used[r->volume], layout_used(length) - layout_used(r->length));
+    r->length = length;
 }
 
 /* --- creation --- */
@@ -39,15 +84,21 @@ static int make_place(struct block_pool *p, const struct block *block, struct er
     struct replica *r = replica_find(p, block->id);
     if (r == NULL)
         return 0;
-    bool busy = r->open != NULL && r->open->data_fd >= 0;
-    if (r->gen_stamp >= block->gen_stamp || r->state == REPLICA_DELETED || busy)
+    if (r->gen_stamp < block->gen_stamp && replica_in_use(r)) {
+        TRY(writer_stop(p, block->id, err));
+        if ((r = replica_find(p, block->id)) == NULL)
+            return 0;
+    }
+    if (r->gen_stamp >= block->gen_stamp || r->state == REPLICA_DELETED || replica_in_use(r))
         return fail(err, ERR_REPLICA_EXISTS,
                     "Block blk_%lld_%llu already exists in state %s and thus cannot be created.",
                     (long long)r->id, (unsigned long long)r->gen_stamp,
                     replica_state_name((enum replica_state)r->state));
     struct block old = {r->id, r->gen_stamp, r->length};
     const struct volume *v = &p->store->volumes[r->volume];
-    enum place place = place_of((enum replica_state)r->state);
+    enum place place = replica_place(r);
+    if (r->open != NULL)
+        atomic_fetch_sub(&p->store->volumes[r->volume].reserved_open, (int64_t)r->open->reserved);
     replica_forget(p, r);
     replica_unlink(p, v, place, &old);
     return 0;
@@ -59,6 +110,7 @@ static int enter(struct block_pool *p, const struct replica_request *q, struct v
     struct replica_open *open = replica_open_new(q->kind, q->block.length);
     if (open == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for an open replica");
+    open->has_partial = true;
     struct replica *r;
     pthread_mutex_lock(&p->lock);
     int rc = make_place(p, &q->block, err);
@@ -105,16 +157,16 @@ static int create_files(struct replica_writer *w, struct err *err)
 static int publish_files(const struct replica_writer *w, struct err *err)
 {
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL) {
         r->open->data_fd = w->data_fd;
         r->open->meta_fd = w->meta_fd;
     }
     pthread_mutex_unlock(&w->pool->lock);
-    return r == NULL ? gone(w, err) : 0;
+    return r == NULL ? writer_gone(w, err) : 0;
 }
 
-static void close_files(struct replica_writer *w)
+void writer_close_files(struct replica_writer *w)
 {
     int fds[] = {w->data_fd, w->meta_fd, w->tail_fd};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -127,13 +179,14 @@ static void close_files(struct replica_writer *w)
 static void discard(struct replica_writer *w)
 {
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL) {
         atomic_fetch_sub(&w->volume->reserved_open, (int64_t)r->open->reserved);
         replica_forget(w->pool, r);
+        pthread_cond_broadcast(&w->pool->changed);
     }
     pthread_mutex_unlock(&w->pool->lock);
-    close_files(w);
+    writer_close_files(w);
     if (r != NULL)
         replica_unlink(w->pool, w->volume, place_of(w->state), &w->block);
 }
@@ -153,7 +206,7 @@ int replica_create(struct block_pool *p, const struct replica_request *q,
                                .data_fd = -1,
                                .meta_fd = -1,
                                .tail_fd = -1,
-                               .expected = q->block.length,
+                               .visible = UINT64_MAX,
                                .synced = UINT64_MAX,
                                .meta_synced = UINT64_MAX,
                                .durable = p->store->durable};
@@ -176,15 +229,19 @@ int replica_create(struct block_pool *p, const struct replica_request *q,
 
 /* --- data --- */
 
-static int write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, uint64_t id,
-                    struct err *err)
+static int write_at(const struct replica_writer *w, int fd, const uint8_t *data, size_t size,
+                    uint64_t offset, struct err *err)
 {
+    const char *place = fd == w->data_fd ? "write" : "write-checksums";
+    errno = failpoint(w->volume->store->failpoints, place, offset + size);
+    if (errno != 0)
+        return fail_errno(err, "writing blk_%lld", (long long)w->block.id);
     while (size > 0) {
         ssize_t n = pwrite(fd, data, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_errno(err, "writing blk_%lld", (long long)id);
+            return fail_errno(err, "writing blk_%lld", (long long)w->block.id);
         data += n;
         offset += (uint64_t)n;
         size -= (size_t)n;
@@ -209,7 +266,7 @@ static int check_range(const struct replica_writer *w, uint64_t offset, size_t s
         return fail(err, ERR_PROTOCOL, "a packet starts at %llu, blk_%lld has %llu bytes",
                     (unsigned long long)offset, (long long)w->block.id,
                     (unsigned long long)w->block.length);
-    if (inside != 0 && (offset != w->block.length || size > chunk - inside))
+    if (inside != 0 && size > chunk - inside)
         return fail(err, ERR_PROTOCOL,
                     "a packet of %zu bytes starts inside a chunk, at %llu of blk_%lld with %llu",
                     size, (unsigned long long)offset, (long long)w->block.id,
@@ -228,9 +285,9 @@ static uint32_t last_sum(const uint8_t *sums, size_t sums_size)
 
 static int write_piece(struct replica_writer *w, const struct piece *x, struct err *err)
 {
-    TRY(write_at(w->data_fd, x->data, x->size, x->offset, w->block.id, err));
+    TRY(write_at(w, w->data_fd, x->data, x->size, x->offset, err));
     uint64_t sums_at = META_HEADER_SIZE + x->offset / w->kind.bytes_per_chunk * 4;
-    TRY(write_at(w->meta_fd, x->sums, x->sums_size, sums_at, w->block.id, err));
+    TRY(write_at(w, w->meta_fd, x->sums, x->sums_size, sums_at, err));
     return 0;
 }
 
@@ -238,20 +295,18 @@ static int publish_length(struct replica_writer *w, uint64_t length, uint32_t pa
                           struct err *err)
 {
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL) {
         uint64_t grown = length - r->length;
         uint64_t from_reserve = grown < r->open->reserved ? grown : r->open->reserved;
         r->open->reserved -= from_reserve;
         atomic_fetch_sub(&w->volume->reserved_open, (int64_t)from_reserve);
-        atomic_fetch_add(&w->pool->used[w->volume->index],
-                         layout_used(length) - layout_used(r->length));
-        r->length = length;
+        writer_set_length(w->pool, r, length);
         r->open->partial_crc = partial_crc;
     }
     pthread_mutex_unlock(&w->pool->lock);
     if (r == NULL)
-        return gone(w, err);
+        return writer_gone(w, err);
     w->block.length = length;
     w->partial_crc = partial_crc;
     return 0;
@@ -282,9 +337,16 @@ int replica_append(struct replica_writer *w, uint64_t offset, const uint8_t *dat
     uint8_t combined[4];
     if (sums_size > 0 && end % chunk != 0)
         x.partial_crc = last_sum(sums, sums_size);
-    if (sums_size > 0 && offset % chunk != 0) { /* the sum covers the new bytes only */
-        uint32_t crc = crc_combine(w->kind.type, w->partial_crc, last_sum(sums, sums_size), size);
+    if (sums_size > 0 && offset % chunk != 0) { /* the sum covers the packet's bytes only */
+        uint32_t crc;
+        if (skip == 0) {
+            crc = crc_combine(w->kind.type, w->partial_crc, last_sum(sums, sums_size), size);
+        } else { /* sent again: what is new needs a sum of its own, so the packet must be right */
+            TRY(crc_verify(w->kind, data, size, sums, offset, err));
+            crc = crc_update(w->kind.type, w->partial_crc, x.data, x.size);
+        }
         put_u32(combined, crc);
+        x.sums_size = 4;
         x.sums = combined;
         x.partial_crc = end % chunk != 0 ? crc : 0;
     }
@@ -305,7 +367,7 @@ int replica_append(struct replica_writer *w, uint64_t offset, const uint8_t *dat
 void replica_acked(struct replica_writer *w, uint64_t length)
 {
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL && r->open->acked < length && length <= r->length) {
         r->open->acked = length;
         pthread_cond_broadcast(&w->pool->changed);
@@ -315,10 +377,11 @@ void replica_acked(struct replica_writer *w, uint64_t length)
 
 /* --- durability --- */
 
-static int sync_fd(int fd, uint64_t id, struct err *err)
+static int sync_fd(const struct replica_writer *w, int fd, struct err *err)
 {
-    if (fdatasync(fd) != 0)
-        return fail(err, ERR_DISK, "syncing blk_%lld: %s", (long long)id, strerror(errno));
+    errno = failpoint(w->volume->store->failpoints, "sync", w->block.length);
+    if (errno != 0 || fdatasync(fd) != 0)
+        return fail(err, ERR_DISK, "syncing blk_%lld: %s", (long long)w->block.id, strerror(errno));
     return 0;
 }
 
@@ -327,9 +390,9 @@ static int sync_files(struct replica_writer *w, bool with_tail, struct err *err)
     uint64_t length = w->block.length, chunks = length / w->kind.bytes_per_chunk;
     bool partial = length % w->kind.bytes_per_chunk != 0 && w->kind.type != CRC_NULL;
     if (w->synced != length)
-        TRY(sync_fd(w->data_fd, w->block.id, err));
+        TRY(sync_fd(w, w->data_fd, err));
     if (w->meta_synced != chunks || (partial && !with_tail)) {
-        TRY(sync_fd(w->meta_fd, w->block.id, err));
+        TRY(sync_fd(w, w->meta_fd, err));
         w->meta_synced = chunks; /* the tail record stands for the partial one */
     }
     if (partial && with_tail && w->synced != length)
@@ -363,7 +426,7 @@ int replica_sync(struct replica_writer *w, struct err *err)
 
 /* --- the end --- */
 
-static int rename_to(const char *from, const char *to, const char *dir, struct err *err)
+int writer_rename(const char *from, const char *to, const char *dir, struct err *err)
 {
     if (rename(from, to) == 0)
         return 0;
@@ -385,10 +448,10 @@ static int move_files(const struct replica_writer *w, enum place to, struct err 
     layout_dir(&dir, w->volume, w->pool->id, to, b->id);
     layout_meta(&from_path, w->volume, w->pool->id, from, b->id, b->gen_stamp);
     layout_meta(&to_path, w->volume, w->pool->id, to, b->id, b->gen_stamp);
-    TRY(rename_to(from_path.text, to_path.text, dir.text, err));
+    TRY(writer_rename(from_path.text, to_path.text, dir.text, err));
     layout_data(&from_path, w->volume, w->pool->id, from, b->id);
     layout_data(&to_path, w->volume, w->pool->id, to, b->id);
-    TRY(rename_to(from_path.text, to_path.text, dir.text, err));
+    TRY(writer_rename(from_path.text, to_path.text, dir.text, err));
     if (w->durable && durable_sync_dir(dir.text, err) != 0)
         return fail(err, ERR_DISK, "syncing %s failed", dir.text);
     return 0;
@@ -398,12 +461,10 @@ static int move_files(const struct replica_writer *w, enum place to, struct err 
 static int change_state(struct replica_writer *w, enum replica_state to, struct err *err)
 {
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL) {
-        atomic_fetch_sub(&w->volume->reserved_open, (int64_t)r->open->reserved);
-        r->open->reserved = 0;
-        r->open->data_fd = r->open->meta_fd = -1;
-        r->open->acked = r->length;
+        let_go(w->volume, r->open);
+        r->open->acked = w->visible < r->length ? w->visible : r->length;
         replica_move(r, to);
         pthread_cond_broadcast(&w->pool->changed);
     }
@@ -411,7 +472,7 @@ static int change_state(struct replica_writer *w, enum replica_state to, struct 
     if (r != NULL)
         return 0;
     replica_unlink(w->pool, w->volume, place_of(to), &w->block);
-    return gone(w, err);
+    return writer_gone(w, err);
 }
 
 static void remove_tail(const struct replica_writer *w)
@@ -443,7 +504,7 @@ static int finish_or_abandon(struct replica_writer *w, enum replica_state to, st
     remove_tail(w);
     if (w->pool->store->drop_behind_writes)
         (void)posix_fadvise(w->data_fd, 0, 0, POSIX_FADV_DONTNEED);
-    close_files(w);
+    writer_close_files(w);
     return 0;
 }
 
@@ -463,6 +524,21 @@ int replica_to_rbw(struct replica_writer *w, struct err *err)
     return 0;
 }
 
+void replica_mark_restart(struct replica_writer *w)
+{
+    struct store_path path;
+    char text[32];
+    struct err err = {0};
+    if (w->state != REPLICA_RBW)
+        return;
+    int n = snprintf(text, sizeof(text), "%lld",
+                     (long long)(clock_wall_ms() + w->pool->store->restart_ms));
+    layout_restart(&path, w->volume, w->pool->id, w->block.id);
+    if (durable_write_file(path.text, text, (size_t)n, &err) != 0)
+        log_warn("an open replica will wait for a recovery after the restart block=%lld cause=%s",
+                 (long long)w->block.id, log_quote(err.text));
+}
+
 void replica_abandon(struct replica_writer *w)
 {
     if (w->state == REPLICA_TEMPORARY) {
@@ -470,13 +546,11 @@ void replica_abandon(struct replica_writer *w)
         return;
     }
     pthread_mutex_lock(&w->pool->lock);
-    struct replica *r = mine(w);
+    struct replica *r = writer_record(w);
     if (r != NULL) {
-        atomic_fetch_sub(&w->volume->reserved_open, (int64_t)r->open->reserved);
-        r->open->reserved = 0;
-        r->open->data_fd = r->open->meta_fd = -1;
+        let_go(w->volume, r->open);
         pthread_cond_broadcast(&w->pool->changed);
     }
     pthread_mutex_unlock(&w->pool->lock);
-    close_files(w);
+    writer_close_files(w);
 }

@@ -56,15 +56,15 @@ Test(replica_state, only_the_moves_of_the_table)
 {
     static const struct {
         enum replica_state from, to;
-    } allowed[] = {{REPLICA_NONE, REPLICA_FINALIZED},   {REPLICA_NONE, REPLICA_RBW},
-                   {REPLICA_NONE, REPLICA_RWR},         {REPLICA_NONE, REPLICA_TEMPORARY},
-                   {REPLICA_RBW, REPLICA_FINALIZED},    {REPLICA_RBW, REPLICA_RUR},
-                   {REPLICA_RBW, REPLICA_DELETED},      {REPLICA_RWR, REPLICA_RUR},
-                   {REPLICA_RWR, REPLICA_DELETED},      {REPLICA_RUR, REPLICA_FINALIZED},
-                   {REPLICA_RUR, REPLICA_DELETED},      {REPLICA_TEMPORARY, REPLICA_FINALIZED},
-                   {REPLICA_TEMPORARY, REPLICA_RBW},    {REPLICA_TEMPORARY, REPLICA_DELETED},
-                   {REPLICA_FINALIZED, REPLICA_RBW},    {REPLICA_FINALIZED, REPLICA_RUR},
-                   {REPLICA_FINALIZED, REPLICA_DELETED}};
+    } allowed[] = {{REPLICA_NONE, REPLICA_FINALIZED},    {REPLICA_NONE, REPLICA_RBW},
+                   {REPLICA_NONE, REPLICA_RWR},          {REPLICA_NONE, REPLICA_TEMPORARY},
+                   {REPLICA_RBW, REPLICA_FINALIZED},     {REPLICA_RBW, REPLICA_RUR},
+                   {REPLICA_RBW, REPLICA_DELETED},       {REPLICA_RWR, REPLICA_RUR},
+                   {REPLICA_RWR, REPLICA_DELETED},       {REPLICA_RUR, REPLICA_FINALIZED},
+                   {REPLICA_RUR, REPLICA_DELETED},       {REPLICA_TEMPORARY, REPLICA_FINALIZED},
+                   {REPLICA_TEMPORARY, REPLICA_RBW},     {REPLICA_TEMPORARY, REPLICA_DELETED},
+                   {REPLICA_FINALIZED, REPLICA_RBW},     {REPLICA_FINALIZED, REPLICA_RUR},
+                   {REPLICA_FINALIZED, REPLICA_DELETED}, {REPLICA_TEMPORARY, REPLICA_RUR}};
     size_t count = 0;
     for (int from = 0; from < REPLICA_STATE_COUNT; from++)
         for (int to = 0; to < REPLICA_STATE_COUNT; to++)
