@@ -44,7 +44,7 @@ handle_t pool_take(struct pool *p)
     if (h != 0) {
         memcpy(&p->free_head, pool_at(p, h), sizeof(h));
     } else {
-        if (p->used == UINT32_MAX)
+        if (p->used == UINT32_MAX - 1)
             return 0;
         if (p->used == p->slab_count * (uint64_t)SLAB_RECORDS && !add_slab(p))
             return 0;

@@ -19,7 +19,7 @@ struct pool {
 /* record_size >= 4: a free record's first four bytes link the free list. */
 void pool_init(struct pool *p, size_t record_size);
 void pool_fini(struct pool *p);
-/* A zeroed record; 0: no memory or 2^32 - 1 records. */
+/* A zeroed record; 0: no memory or 2^32 - 2 records. */
 handle_t pool_take(struct pool *p);
 void pool_give(struct pool *p, handle_t h);
 
@@ -33,10 +33,13 @@ static inline void *pool_at(const struct pool *p, handle_t h)
 /* Bytes that the pool holds from the system. */
 size_t pool_bytes(const struct pool *p);
 
-/* Open addressing with linear probing; the ids live in the records themselves. */
+/* Open addressing with linear probing; the ids live in the records themselves. Growing is spread
+ * over the calls that follow, so that no single one has to move everything. */
 struct idmap {
     handle_t *slots;
-    uint32_t mask, used;
+    handle_t *old; /* the smaller table, while it is being moved; NULL otherwise */
+    uint32_t mask, old_mask, used;
+    uint32_t moved; /* slots of the old one that are done with */
     uint64_t (*id_of)(const void *owner, handle_t h);
     const void *owner;
 };
@@ -47,5 +50,7 @@ void idmap_fini(struct idmap *m);
 handle_t idmap_find(const struct idmap *m, uint64_t id);
 /* The id must not be in the map yet. */
 must_use int idmap_put(struct idmap *m, uint64_t id, handle_t h);
+/* Memory that it holds. */
+size_t idmap_bytes(const struct idmap *m);
 /* Call while the record still holds its id. */
 void idmap_remove(struct idmap *m, uint64_t id);

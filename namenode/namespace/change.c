@@ -278,7 +278,8 @@ static void free_inode(struct ns *ns, handle_t h, void (*on_block)(void *ctx, ha
         const handle_t *blocks = ns_blocks(ns, h);
         for (uint32_t n = 0; n < i->file.block_count; n++)
             on_block(ctx, blocks[n]);
-        heap_give(&ns->heap, i->file.blocks, i->file.block_count * sizeof(handle_t));
+        if (i->file.block_count > 1)
+            heap_give(&ns->heap, i->file.blocks, i->file.block_count * sizeof(handle_t));
         ns_close_file(ns, h);
     } else if (i->type == INODE_SYMLINK) {
         heap_give(&ns->heap, i->link.target, i->link.target_size);

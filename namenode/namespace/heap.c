@@ -7,7 +7,7 @@
 
 #include "namenode/namespace/internal.h"
 
-static const uint16_t class_size[HEAP_CLASSES] = {8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
+static const uint16_t class_size[HEAP_CLASSES] = {8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256};
 
 struct big_piece {
     uint64_t link_; /* the pool's, while the record is free */

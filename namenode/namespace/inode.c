@@ -92,7 +92,7 @@ void ns_stats(const struct ns *ns, struct ns_stats *ret)
         .open_files = ns->uc.live,
         .leases = ns->leases.live,
         .detached_roots = ns->detached_count,
-        .bytes = heap_bytes(&ns->heap) + (ns->by_id.mask + 1ull) * sizeof(handle_t),
+        .bytes = heap_bytes(&ns->heap) + idmap_bytes(&ns->by_id),
     };
     const struct pool *pools[] = {&ns->inodes,   &ns->chunks, &ns->big_dirs,
                                   &ns->uc,       &ns->leases, &ns->quotas,
@@ -182,8 +182,9 @@ const char *ns_path(const struct ns *ns, handle_t h, struct arena *arena)
 const handle_t *ns_blocks(const struct ns *ns, handle_t file)
 {
     const struct inode_file *f = &at_inode(ns, file)->file;
-    return f->block_count == 0 ? NULL
-                               : heap_at(&ns->heap, f->blocks, f->block_count * sizeof(handle_t));
+    if (f->block_count <= 1)
+        return f->block_count == 0 ? NULL : &f->blocks;
+    return heap_at(&ns->heap, f->blocks, f->block_count * sizeof(handle_t));
 }
 
 const char *ns_user(const struct ns *ns, handle_t h)
@@ -335,40 +336,50 @@ int ns_set_quota(struct ns *ns, handle_t dir, const struct dir_quota *q)
 
 /* ---- block lists ---- */
 
-static int resize_blocks(struct ns *ns, struct inode_file *f, uint32_t count)
+/* Keeps the first min(old, new); a single one needs no piece of heap. */
+static int resize_blocks(struct ns *ns, handle_t file, uint32_t count)
 {
+    struct inode_file *f = &at_inode(ns, file)->file;
     size_t old_size = f->block_count * sizeof(handle_t), new_size = count * sizeof(handle_t);
-    if (count == 0) {
+    handle_t first = f->block_count == 0 ? 0 : ns_blocks(ns, file)[0], blocks = first;
+    if (count > 1 && f->block_count > 1) {
+        blocks = heap_resize(&ns->heap, f->blocks, old_size, new_size);
+    } else if (count > 1) {
+        blocks = heap_put(&ns->heap, NULL, new_size);
+        if (blocks != 0)
+            memcpy(heap_at(&ns->heap, blocks, new_size), &first, sizeof(first));
+    } else if (f->block_count > 1) {
         heap_give(&ns->heap, f->blocks, old_size);
-        f->blocks = 0;
-    } else {
-        handle_t blocks = heap_resize(&ns->heap, f->blocks, old_size, new_size);
-        if (blocks == 0)
-            return ERR_NO_MEMORY;
-        f->blocks = blocks;
     }
+    if (count > 1 && blocks == 0)
+        return ERR_NO_MEMORY;
+    f->blocks = count == 0 ? 0 : blocks;
     f->block_count = count;
     return 0;
 }
 
-int ns_set_blocks(struct ns *ns, handle_t file, const handle_t *blocks, uint32_t count)
+static handle_t *block_list(struct ns *ns, handle_t file)
 {
     struct inode_file *f = &at_inode(ns, file)->file;
+    return f->block_count == 1 ? &f->blocks
+                               : heap_at(&ns->heap, f->blocks, f->block_count * sizeof(handle_t));
+}
+
+int ns_set_blocks(struct ns *ns, handle_t file, const handle_t *blocks, uint32_t count)
+{
     struct sums before = sums_before(ns, file);
-    TRY(resize_blocks(ns, f, count));
+    TRY(resize_blocks(ns, file, count));
     if (count > 0)
-        memcpy(heap_at(&ns->heap, f->blocks, count * sizeof(handle_t)), blocks,
-               count * sizeof(handle_t));
+        memcpy(block_list(ns, file), blocks, count * sizeof(handle_t));
     sums_after(ns, file, &before);
     return 0;
 }
 
 int ns_push_block(struct ns *ns, handle_t file, handle_t block)
 {
-    struct inode_file *f = &at_inode(ns, file)->file;
-    TRY(resize_blocks(ns, f, f->block_count + 1));
-    handle_t *at = heap_at(&ns->heap, f->blocks, f->block_count * sizeof(handle_t));
-    at[f->block_count - 1] = block;
+    uint32_t count = at_inode(ns, file)->file.block_count;
+    TRY(resize_blocks(ns, file, count + 1));
+    block_list(ns, file)[count] = block;
     sums_of_block(ns, file, block, 1);
     return 0;
 }
@@ -380,6 +391,6 @@ handle_t ns_pop_block(struct ns *ns, handle_t file)
         return 0;
     handle_t last = ns_blocks(ns, file)[f->block_count - 1];
     sums_of_block(ns, file, last, -1);
-    CHECK(resize_blocks(ns, f, f->block_count - 1) == 0);
+    CHECK(resize_blocks(ns, file, f->block_count - 1) == 0);
     return last;
 }

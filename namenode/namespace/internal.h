@@ -6,7 +6,7 @@
 #include "namenode/namespace/namespace.h"
 
 /* ---- heap.c: variable-size bytes with 32-bit handles; the owner remembers the size ---- */
-enum { HEAP_CLASSES = 10, HEAP_SMALL_MAX = 256 };
+enum { HEAP_CLASSES = 12, HEAP_SMALL_MAX = 256 };
 struct heap {
     struct pool small[HEAP_CLASSES]; /* records of 8 .. 256 bytes */
     struct pool big;                 /* pointers to what is larger */

@@ -50,7 +50,7 @@ static inline uint32_t perm_user(perm_t p)
 struct inode_file {
     uint64_t atime_ms;
     uint64_t block_size;
-    handle_t blocks; /* heap bytes: block_count handles; use inode_blocks() */
+    handle_t blocks; /* the only block, or heap bytes: block_count handles; use ns_blocks() */
     uint32_t block_count;
     handle_t uc;          /* struct inode_uc while open for write, else 0 */
     uint16_t replication; /* 0 for a striped file */
