@@ -14,6 +14,7 @@
 #include "common/obs/obs.h"
 #include "datanode/control/control.h"
 #include "datanode/server/server.h"
+#include "datanode/status/status.h"
 
 enum { READ_PACKET = 512 * 1024 };
 
@@ -26,6 +27,7 @@ struct datanode {
     atomic_bool slow, restarting;
     struct data_server *data;
     struct ipc *ipc;
+    struct status_page *page;
     struct control *control;
     char host_name[256], ip[256];
     pthread_mutex_t lock;
@@ -136,15 +138,17 @@ static int start_ipc(struct datanode *dn, struct err *err)
     return ipc_start(&o, &dn->ipc, err);
 }
 
-/* No page is served yet; the number is registered so that links of a NameNode's page have one. */
-static uint16_t info_port(const struct conf *conf)
+/* A default port that is taken is no reason not to start. */
+static int start_page(struct datanode *dn, struct err *err)
 {
-    struct addr addr;
-    if (!conf_is_set(conf, CONF_dn_http_address) ||
-        addr_parse(conf_str(conf, CONF_dn_http_address), 0, "dfs.datanode.http.address", &addr,
-                   NULL) != 0)
-        return 0;
-    return addr.port;
+    struct status_page_options o = {
+        .conf = dn->conf, .store = dn->store, .transfers = transfers, .transfers_ctx = dn};
+    int rc = status_page_start(&o, &dn->page, err);
+    if (rc == 0 || conf_is_set(dn->conf, CONF_dn_http_address))
+        return rc;
+    log_warn("no status page why=%s", log_quote(err->text));
+    *err = (struct err){0};
+    return 0;
 }
 
 static void find_host_name(struct datanode *dn)
@@ -168,7 +172,7 @@ static int start_control(struct datanode *dn, struct err *err)
                                 .host_name = dn->host_name,
                                 .ip = dn->ip,
                                 .data_port = data_server_port(dn->data),
-                                .info_port = info_port(dn->conf),
+                                .info_port = status_page_port(dn->page),
                                 .transfers = transfers,
                                 .transfers_ctx = dn,
                                 .refused = on_refused,
@@ -200,6 +204,7 @@ static int start(struct datanode *dn, struct err *err)
     TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
     TRY(recoverer_new(dn->store, dn->pipeline.use_hostname, &dn->recoverer, err));
     TRY(start_data(dn, err));
+    TRY(start_page(dn, err));
     TRY(start_control(dn, err));
     log_info("datanode is up version=%s data=%s:%u ipc=%u", HADRON_VERSION, dn->ip,
              data_server_port(dn->data), ipc_port(dn->ipc));
@@ -247,6 +252,7 @@ void datanode_stop(struct datanode *dn)
 {
     if (dn == NULL)
         return;
+    status_page_stop(dn->page);
     ipc_stop(dn->ipc);
     if (dn->control != NULL)
         control_end(dn->control); /* its memory stays for the copies that run */

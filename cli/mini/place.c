@@ -129,6 +129,7 @@ static int set_common(struct conf *c, const struct mini_options *o, const struct
 static int set_namenode(struct conf *c, const struct mini_place *place, struct err *err)
 {
     TRY(set(c, err, "dfs.namenode.name.dir", "file://%s/name", place->base));
+    TRY(set(c, err, "dfs.namenode.http-address", "127.0.0.1:0"));
     TRY(set(c, err, "dfs.namenode.safemode.extension", "0"));
     return set(c, err, "dfs.namenode.redundancy.interval.seconds", "1s");
 }

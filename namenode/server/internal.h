@@ -96,6 +96,13 @@ int state_commit(void *server, struct edit *e, struct err *err);
 void state_end_segment(struct server *s);
 void state_begin_segment(struct server *s);
 
+/* status.c: the web server */
+must_use int status_new(struct server *s, struct err *err);   /* before the state's thread */
+must_use int status_start(struct server *s, struct err *err); /* when the RPC address is known */
+void status_tick(struct server *s, int64_t mono_ms);          /* thread: state */
+void status_stop(struct server *s);
+void status_free(struct server *s); /* when the state's thread has ended */
+
 struct server {
     const struct conf *conf;
     struct storage *storage;
@@ -121,6 +128,7 @@ struct server {
     struct buf scratch; /* one encoded edit */
     struct edit_log *log;
     struct gate gate;
+    struct status *status;
     struct checkpoints checkpoints;
     int64_t next_second_ms, next_blocks_ms; /* monotonic */
     bool work_left;                         /* a slice of long work was cut off */

@@ -73,8 +73,10 @@ static int start_parts(struct server *s, struct err *err)
     prepare_state(s);
     struct edit_log_events events = {s, journal_durable, journal_lost};
     TRY(edit_log_local(s->storage, &events, &s->log, err));
+    TRY(status_new(s, err));
     TRY(state_start(s, err));
-    return net_start(s, err);
+    TRY(net_start(s, err));
+    return status_start(s, err);
 }
 
 int server_start(const struct server_options *o, struct server **ret, struct err *err)
@@ -113,11 +115,13 @@ void server_stop(struct server *s)
 {
     if (s == NULL)
         return;
+    status_stop(s);
     if (s->rpc != NULL)
         rpc_server_stop(s->rpc, DRAIN_MS);
     if (s->workers != NULL)
         workers_free(s->workers); /* look-ups under way still reach the inbox */
     state_stop(s);
+    status_free(s);
     edit_log_close(s->log);
     gate_close(&s->gate);
     net_free(s);

@@ -86,6 +86,7 @@ static void each_second(struct server *s, int64_t mono_ms)
     if (handlers_tick(&s->env, clock_wall_ms(), mono_ms, &err) != 0)
         log_limited(LOG_WARN, "leases could not be looked at why=%s", log_quote(err.text));
     checkpoints_tick(s, mono_ms);
+    status_tick(s, mono_ms);
 }
 
 static void run_due(struct server *s)

@@ -1,0 +1,176 @@
+/* beans.c - what monitoring tools read of /jmx, under Hadoop's names. Pure. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/web/web.h"
+#include "namenode/web/web.h"
+
+static int put(struct buf *out, const char *text)
+{
+    return buf_append(out, text, strlen(text));
+}
+
+static int number(struct buf *out, const char *name, uint64_t value)
+{
+    return buf_printf(out, ",\n    \"%s\" : %" PRIu64, name, value);
+}
+
+static int percent(struct buf *out, const char *name, uint64_t part, uint64_t whole)
+{
+    return buf_printf(out, ",\n    \"%s\" : %.4f", name,
+                      whole == 0 ? 0 : 100.0 * (double)part / (double)whole);
+}
+
+static int text(struct buf *out, const char *name, const char *value)
+{
+    TRY(buf_printf(out, ",\n    \"%s\" : ", name));
+    return web_put_json(out, value);
+}
+
+static int begin(struct buf *out, const char *bean, const char *type, bool *first)
+{
+    TRY(buf_printf(out, "%s  {\n    \"name\" : \"%s\",\n    \"modelerType\" : \"%s\"",
+                   *first ? "" : ",\n", bean, type));
+    *first = false;
+    return 0;
+}
+
+/* Lists of nodes are JSON inside of a string. */
+static int node_json(const struct facts_node *n, struct buf *out)
+{
+    TRY(buf_printf(out, "\"%s:%u\":{\"infoAddr\":\"%s:%u\",\"xferaddr\":\"%s:%u\",", n->host,
+                   n->port, n->host, n->http_port, n->host, n->port));
+    TRY(buf_printf(out, "\"lastContact\":%" PRId64 ",\"location\":\"%s\"", n->heard_ago_ms / 1000,
+                   n->rack));
+    if (!n->alive)
+        return put(out, ",\"decommissioned\":false,\"adminState\":\"In Service\"}");
+    return buf_printf(out,
+                      ",\"usedSpace\":%" PRIu64 ",\"adminState\":\"In Service\","
+                      "\"nonDfsUsedSpace\":%" PRIu64 ",\"capacity\":%" PRIu64
+                      ",\"numBlocks\":%u,\"version\":\"%s\",\"used\":%" PRIu64
+                      ",\"remaining\":%" PRIu64 ",\"volfails\":%u}",
+                      n->used, n->non_dfs, n->capacity, n->blocks, n->version, n->used,
+                      n->remaining, n->failed_volumes);
+}
+
+static int node_list(struct buf *out, const char *name, const struct facts *f, bool alive)
+{
+    struct buf list = {0};
+    int rc = put(&list, "{");
+    bool first = true;
+    for (uint32_t i = 0; i < f->node_count && rc == 0; i++) {
+        if (f->nodes[i].alive != alive)
+            continue;
+        if (!first)
+            rc = put(&list, ",");
+        if (rc == 0)
+            rc = node_json(&f->nodes[i], &list);
+        first = false;
+    }
+    if (rc == 0)
+        rc = buf_append(&list, "}", 2); /* with its NUL */
+    if (rc == 0)
+        rc = text(out, name, (const char *)buf_head(&list));
+    buf_fini(&list);
+    return rc;
+}
+
+static int info_bean(const struct facts *f, struct buf *out)
+{
+    char version[96];
+    snprintf(version, sizeof(version), "%s, hadron %s", f->shell.rpc_version, f->shell.version);
+    TRY(text(out, "Version", version));
+    TRY(text(out, "SoftwareVersion", f->shell.rpc_version));
+    TRY(text(out, "Safemode", f->safe_mode));
+    TRY(text(out, "ClusterId", f->cluster_id));
+    TRY(text(out, "BlockPoolId", f->block_pool_id));
+    TRY(number(out, "Total", f->capacity));
+    TRY(number(out, "Used", f->used));
+    TRY(number(out, "Free", f->remaining));
+    TRY(number(out, "NonDfsUsedSpace", f->non_dfs));
+    TRY(number(out, "BlockPoolUsedSpace", f->pool_used));
+    TRY(percent(out, "PercentUsed", f->used, f->capacity));
+    TRY(percent(out, "PercentRemaining", f->remaining, f->capacity));
+    TRY(percent(out, "PercentBlockPoolUsed", f->pool_used, f->capacity));
+    TRY(number(out, "TotalBlocks", f->blocks));
+    TRY(number(out, "TotalFiles", f->inodes));
+    TRY(number(out, "NumberOfMissingBlocks", f->missing));
+    TRY(number(out, "NumberOfMissingBlocksWithReplicationFactorOne", f->missing_one));
+    TRY(number(out, "NNStartedTimeInMillis", (uint64_t)f->shell.started_ms));
+    TRY(put(out, ",\n    \"UpgradeFinalized\" : true"));
+    TRY(node_list(out, "LiveNodes", f, true));
+    TRY(node_list(out, "DeadNodes", f, false));
+    TRY(text(out, "DecomNodes", "{}"));
+    return text(out, "EnteringMaintenanceNodes", "{}");
+}
+
+static int totals(const struct facts *f, struct buf *out)
+{
+    TRY(number(out, "CapacityTotal", f->capacity));
+    TRY(number(out, "CapacityUsed", f->used));
+    TRY(number(out, "CapacityRemaining", f->remaining));
+    TRY(number(out, "FilesTotal", f->inodes));
+    TRY(number(out, "BlocksTotal", f->blocks));
+    TRY(number(out, "UnderReplicatedBlocks", f->low_redundancy));
+    TRY(number(out, "PendingReplicationBlocks", f->pending));
+    TRY(number(out, "ScheduledReplicationBlocks", f->scheduled));
+    TRY(number(out, "PendingDeletionBlocks", f->deletions));
+    return number(out, "TotalLoad", f->xceivers);
+}
+
+static int system_bean(const struct facts *f, struct buf *out)
+{
+    TRY(text(out, "tag.Context", "dfs"));
+    TRY(text(out, "tag.HAState", "active"));
+    TRY(totals(f, out));
+    TRY(number(out, "CapacityUsedNonDFS", f->non_dfs));
+    TRY(number(out, "MissingBlocks", f->missing));
+    TRY(number(out, "MissingReplOneBlocks", f->missing_one));
+    TRY(number(out, "CorruptBlocks", f->corrupt));
+    TRY(number(out, "ExcessBlocks", f->excess));
+    TRY(number(out, "StaleDataNodes", f->stale));
+    TRY(number(out, "NumFilesUnderConstruction", f->open_files));
+    TRY(number(out, "LastWrittenTransactionId", f->txid));
+    return number(out, "TransactionsSinceLastCheckpoint", f->txid - f->shell.image_txid);
+}
+
+static int state_bean(const struct facts *f, struct buf *out)
+{
+    TRY(text(out, "FSState", f->safe_mode[0] != '\0' ? "safeMode" : "Operational"));
+    TRY(totals(f, out));
+    TRY(number(out, "NumLiveDataNodes", f->live));
+    TRY(number(out, "NumDeadDataNodes", f->dead));
+    TRY(number(out, "NumStaleDataNodes", f->stale));
+    TRY(number(out, "NumDecomLiveDataNodes", 0));
+    TRY(number(out, "NumDecomDeadDataNodes", 0));
+    TRY(number(out, "NumDecommissioningDataNodes", 0));
+    TRY(number(out, "NumInMaintenanceLiveDataNodes", 0));
+    TRY(number(out, "NumInMaintenanceDeadDataNodes", 0));
+    TRY(number(out, "NumEnteringMaintenanceDataNodes", 0));
+    TRY(number(out, "VolumeFailuresTotal", f->failed_volumes));
+    return number(out, "MaxObjects", 0);
+}
+
+int facts_jmx(const struct facts *f, const char *query, struct buf *out)
+{
+    static const struct {
+        const char *name, *type;
+        int (*fill)(const struct facts *f, struct buf *out);
+    } beans[] = {
+        {"Hadoop:service=NameNode,name=NameNodeInfo",
+         "org.apache.hadoop.hdfs.server.namenode.FSNamesystem", info_bean},
+        {"Hadoop:service=NameNode,name=FSNamesystem", "FSNamesystem", system_bean},
+        {"Hadoop:service=NameNode,name=FSNamesystemState",
+         "org.apache.hadoop.hdfs.server.namenode.FSNamesystem", state_bean},
+    };
+    bool first = true;
+    TRY(put(out, "{\n  \"beans\" : [\n"));
+    for (size_t i = 0; i < ARRAY_SIZE(beans); i++) {
+        if (!web_wants(query, beans[i].name))
+            continue;
+        TRY(begin(out, beans[i].name, beans[i].type, &first));
+        TRY(beans[i].fill(f, out));
+        TRY(put(out, "\n  }"));
+    }
+    return put(out, "\n  ]\n}\n");
+}
