@@ -432,6 +432,11 @@ int blocks_cut(struct blocks *b, handle_t block, uint64_t length)
         return ERR_NO_MEMORY;
     c->cut = true;
     c->full_length = blk->length;
+    if (c->block == 0) {
+        c->block = block;
+        c->until_ms = INT64_MIN;
+        DL_PREPEND(b->recoveries, c);
+    }
     blocks_set_length(b, block, length);
     return 0;
 }

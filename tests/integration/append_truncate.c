@@ -1,8 +1,10 @@
-/* append_truncate.c - around the edges of chunks: append_truncate URL [all]
+/* append_truncate.c - around the edges of chunks: append_truncate URL [all|begin|end]
  * 1. Files of each length get each number of bytes appended, while a second client reads along: no
  *    byte is ever wrong, and what was visible once stays visible.
  * 2. Files are cut to each edge, all at the same time, and get bytes appended after that.
- * With `all` every length and number from 0 to 1,025 takes part, each length with a random number.
+ * begin: only begins to cut some files. end: waits until they are cut (by then the NameNode may be
+ * another one). With `all` every length and number from 0 to 1,025 takes part, each length with a
+ * random number.
  */
 #include <dfs.h>
 #include <errno.h>
@@ -255,6 +257,27 @@ static void cuts(uint64_t block_size)
            waited);
 }
 
+static void begin_or_end(bool begin)
+{
+    struct dfs_error e = {0};
+    for (unsigned i = 0; i < 2 * EDGES; i++) {
+        char path[64];
+        bool done;
+        if (i % EDGES == 0)
+            continue; /* there is nothing to cut */
+        uint64_t from = edges[i % EDGES], to = from / 2;
+        snprintf(path, sizeof(path), "/append_truncate/u%u", i);
+        if (begin) {
+            make(path, from, 1 << 20);
+            if (dfs_truncate(writer, path, to, &done, &e) != 0)
+                die("truncate", path, &e);
+            continue;
+        }
+        wait_closed(path);
+        expect_length(open_and_read(reader, to, path), to, path);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct dfs_error e = {0};
@@ -267,6 +290,10 @@ int main(int argc, char **argv)
         die("connect", argv[1], &e);
     if (dfs_mkdirs(writer, "/append_truncate", 0755, true, &e) != 0)
         die("mkdir", "/append_truncate", &e);
+    if (argc > 2 && (strcmp(argv[2], "begin") == 0 || strcmp(argv[2], "end") == 0)) {
+        begin_or_end(argv[2][0] == 'b');
+        return 0;
+    }
     appends(argc > 2);
     cuts(512);
     cuts(1024);
