@@ -3,11 +3,13 @@
 #include "cli/fs/fs.h"
 #include "common/base/base.h"
 
+int cmd_append_to_file(struct shell *sh, struct args *args, struct err *err);
 int cmd_cat(struct shell *sh, struct args *args, struct err *err);
 int cmd_checksum(struct shell *sh, struct args *args, struct err *err);
 int cmd_chgrp(struct shell *sh, struct args *args, struct err *err);
 int cmd_chmod(struct shell *sh, struct args *args, struct err *err);
 int cmd_chown(struct shell *sh, struct args *args, struct err *err);
+int cmd_concat(struct shell *sh, struct args *args, struct err *err);
 int cmd_count(struct shell *sh, struct args *args, struct err *err);
 int cmd_cp(struct shell *sh, struct args *args, struct err *err);
 int cmd_df(struct shell *sh, struct args *args, struct err *err);
@@ -32,6 +34,7 @@ int cmd_test(struct shell *sh, struct args *args, struct err *err);
 int cmd_text(struct shell *sh, struct args *args, struct err *err);
 int cmd_touch(struct shell *sh, struct args *args, struct err *err);
 int cmd_touchz(struct shell *sh, struct args *args, struct err *err);
+int cmd_truncate(struct shell *sh, struct args *args, struct err *err);
 
 /* Where bytes go: a stream, or a file descriptor when stream is NULL. */
 struct sink {

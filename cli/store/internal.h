@@ -27,6 +27,12 @@ struct store_kind {
     int (*open)(struct store *s, const char *path, struct stream **ret, struct err *err);
     int (*create)(struct store *s, const char *path, const struct store_create *options,
                   struct stream **ret, struct err *err);
+    /* NULL: not supported */
+    int (*append)(struct store *s, const char *path, bool new_block, struct stream **ret,
+                  struct err *err);
+    int (*truncate)(struct store *s, const char *path, uint64_t length, bool *ret_done,
+                    struct err *err);
+    int (*concat)(struct store *s, const char *target, const char *const *sources, struct err *err);
     int (*read)(struct stream *f, void *data, size_t size, size_t *ret_read, struct err *err);
     int (*write)(struct stream *f, const void *data, size_t size, struct err *err);
     int (*seek)(struct stream *f, uint64_t offset, struct err *err);

@@ -59,6 +59,14 @@ int file_store_open(struct store *s, const char *path, struct stream **ret, stru
 /* Overwrites; makes missing parents. */
 int store_create(struct store *s, const char *path, const struct store_create *options,
                  struct stream **ret, struct err *err);
+/* At the end of a file that exists. */
+int store_append(struct store *s, const char *path, bool new_block, struct stream **ret,
+                 struct err *err);
+/* *ret_done false: the end of the last block is still being cut off. */
+int store_truncate(struct store *s, const char *path, uint64_t length, bool *ret_done,
+                   struct err *err);
+/* sources: NULL-terminated. */
+int store_concat(struct store *s, const char *target, const char *const *sources, struct err *err);
 int stream_read(struct stream *f, void *data, size_t size, size_t *ret_read, struct err *err);
 int stream_write(struct stream *f, const void *data, size_t size, struct err *err);
 int stream_seek(struct stream *f, uint64_t offset, struct err *err);

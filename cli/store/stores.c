@@ -245,6 +245,34 @@ int store_create(struct store *s, const char *path, const struct store_create *o
     return s->kind->create(s, path, options, ret, err);
 }
 
+static int not_supported(const char *what, struct err *err)
+{
+    return fail(err, ERR_UNSUPPORTED, "%s is not supported by ChecksumFileSystem", what);
+}
+
+int store_append(struct store *s, const char *path, bool new_block, struct stream **ret,
+                 struct err *err)
+{
+    if (s->kind->append == NULL)
+        return not_supported("Append", err);
+    return s->kind->append(s, path, new_block, ret, err);
+}
+
+int store_truncate(struct store *s, const char *path, uint64_t length, bool *ret_done,
+                   struct err *err)
+{
+    if (s->kind->truncate == NULL)
+        return not_supported("Truncate", err);
+    return s->kind->truncate(s, path, length, ret_done, err);
+}
+
+int store_concat(struct store *s, const char *target, const char *const *sources, struct err *err)
+{
+    if (s->kind->concat == NULL)
+        return not_supported("Concat", err);
+    return s->kind->concat(s, target, sources, err);
+}
+
 int stream_read(struct stream *f, void *data, size_t size, size_t *ret_read, struct err *err)
 {
     return f->store->kind->read(f, data, size, ret_read, err);

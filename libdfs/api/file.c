@@ -246,6 +246,13 @@ int dfs_hsync(struct dfs_file *file, struct dfs_error *error)
     return dfs_sync(file, DFS_SYNC_DISK, error);
 }
 
+int dfs_pipeline(struct dfs_file *file, char *out, size_t size)
+{
+    if (size > 0)
+        out[0] = '\0';
+    return file->out != NULL ? (int)output_nodes(file->out, out, size) : 0;
+}
+
 int dfs_close(struct dfs_file *file, struct dfs_error *error)
 {
     struct op op;

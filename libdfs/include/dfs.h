@@ -163,6 +163,9 @@ int dfs_hsync(struct dfs_file *file, struct dfs_error *error);
  * (dfs_stat shows it), END_BLOCK lets the next byte begin a new block. */
 enum dfs_sync_flags { DFS_SYNC_DISK = 1, DFS_SYNC_UPDATE_LENGTH = 2, DFS_SYNC_END_BLOCK = 4 };
 int dfs_sync(struct dfs_file *file, unsigned flags, struct dfs_error *error);
+/* The DataNodes that take the current block, in the order in which the bytes pass them:
+ * "ip:port ip:port"; "" between two blocks. Returns their count. */
+int dfs_pipeline(struct dfs_file *file, char *out, size_t size);
 /* Frees the file in any case. For a written one: 0 means complete and durable. */
 int dfs_close(struct dfs_file *file, struct dfs_error *error);
 /* Gives a written file up: what is there stays for lease recovery. Frees. */

@@ -7,7 +7,7 @@
 #include "common/obs/obs.h"
 #include "libdfs/output/internal.h"
 
-enum { NOT_YET_SOON_MS = 2, CONNECT_MS = 4000 };
+enum { NOT_YET_SOON_MS = 2, CONNECT_MS = 4000, FORGIVE_MS = 1000 };
 
 void output_exclude(struct output *o, const Hdfs__DatanodeInfo *node)
 {
@@ -276,13 +276,32 @@ static int try_block(struct output *o, bool *ret_again, struct err *err)
     return rc;
 }
 
+/* Nobody is left because all have failed once: some may be well again, after a restart for example.
+ */
+static bool forgive(struct output *o, const struct err *err, unsigned *pardons)
+{
+    if (o->excluded_count == 0 || err == NULL || *pardons >= o->env->block_write_retries ||
+        strstr(err->text, "could only be written to 0 of") == NULL)
+        return false;
+    io_sleep_ms(FORGIVE_MS << *pardons);
+    ++*pardons;
+    o->excluded_count = 0;
+    arena_reset(&o->exclude_arena);
+    return true;
+}
+
 int output_open_block(struct output *o, struct err *err)
 {
+    unsigned pardons = 0;
     arena_reset(&o->block_arena);
-    for (unsigned i = 0;; i++) {
+    for (unsigned i = 0;;) {
         bool again;
         int rc = try_block(o, &again, err);
-        if (rc == 0 || !again || i >= o->env->block_write_retries)
+        if (rc == 0)
+            return 0;
+        if (!again && forgive(o, err, &pardons))
+            i = 0;
+        else if (!again || i++ >= o->env->block_write_retries)
             return rc;
     }
 }

@@ -12,6 +12,7 @@
  * Lock order: keeper.lock, then this lock by trylock. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -305,6 +306,23 @@ int output_flush(struct output *o, unsigned flags, struct err *err)
 uint64_t output_length(const struct output *o)
 {
     return o->length;
+}
+
+unsigned output_nodes(struct output *o, char *out, size_t size)
+{
+    size_t used = 0;
+    pthread_mutex_lock(&o->lock);
+    unsigned count = o->pipeline.stage == WR_STREAMING ? o->pipeline.count : 0;
+    if (size > 0)
+        out[0] = '\0';
+    for (unsigned i = 0; i < count && used < size; i++) {
+        char name[300];
+        wr_node_name(output_node(o, i), name, sizeof(name));
+        int n = snprintf(out + used, size - used, "%s%s", i > 0 ? " " : "", name);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    pthread_mutex_unlock(&o->lock);
+    return count;
 }
 
 static void destroy(struct output *o)

@@ -23,6 +23,8 @@ must_use int output_write(struct output *o, const void *data, size_t size, struc
 enum output_flush { OUTPUT_SYNC = 1, OUTPUT_UPDATE_LENGTH = 2, OUTPUT_END_BLOCK = 4 };
 must_use int output_flush(struct output *o, unsigned flags, struct err *err);
 uint64_t output_length(const struct output *o);
+/* "ip:port ip:port" of the current pipeline; how many. */
+unsigned output_nodes(struct output *o, char *out, size_t size);
 /* Frees in any case. */
 must_use int output_close(struct output *o, struct err *err);
 void output_abort(struct output *o);

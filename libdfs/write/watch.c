@@ -73,34 +73,33 @@ static bool blame_lag(struct wr_watch *w, int64_t now_ms, const struct wr_watch_
     return true;
 }
 
-/* The probe has ended: 0, or the positions of those who are stuck. */
-static bool judge(struct wr_watch *w, int64_t now_ms, const struct wr_watch_case *c,
-                  uint64_t *ret_blamed)
+enum { UNDECIDED, INNOCENT, GUILTY };
+
+/* A refusal is as sure as an answer; for silence the time must be up. */
+static int judge(struct wr_watch *w, int64_t now_ms, const struct wr_watch_case *c,
+                 uint64_t *ret_blamed)
 {
-    uint64_t silent = 0;
+    uint64_t refused = 0, silent = 0;
     unsigned answered = 0;
     for (unsigned i = 0; i < c->nodes; i++) {
         if (c->signs[i].answered)
             answered++;
+        else if (c->signs[i].done)
+            refused |= 1ULL << i;
         else
             silent |= 1ULL << i;
     }
+    bool time_up = now_ms - w->probe_ms >= ANSWER_MS;
+    if (answered > 0 && (refused != 0 || (time_up && silent != 0))) {
+        w->reason = "no acknowledgement, nor an answer to a probe,";
+        *ret_blamed = time_up ? refused | silent : refused;
+        end_probe(w, now_ms);
+        return GUILTY;
+    }
+    if (!time_up && silent != 0)
+        return UNDECIDED;
     end_probe(w, now_ms);
-    if (answered == c->nodes)
-        return blame_lag(w, now_ms, c, ret_blamed);
-    if (answered == 0)
-        return false;
-    w->reason = "no acknowledgement, nor an answer to a probe,";
-    *ret_blamed = silent;
-    return true;
-}
-
-static bool all_done(const struct wr_watch_case *c)
-{
-    for (unsigned i = 0; i < c->nodes; i++)
-        if (!c->signs[i].done)
-            return false;
-    return true;
+    return answered == c->nodes && blame_lag(w, now_ms, c, ret_blamed) ? GUILTY : INNOCENT;
 }
 
 enum wr_watch_action wr_watch_step(struct wr_watch *w, int64_t now_ms,
@@ -118,8 +117,8 @@ enum wr_watch_action wr_watch_step(struct wr_watch *w, int64_t now_ms,
         *ret_blamed = 1ULL << (w->lag_position >= 0 ? w->lag_position : 0);
         return WR_WATCH_BLAME;
     }
-    if (w->probe_ms != 0 && c->signs_known && (all_done(c) || now_ms - w->probe_ms >= ANSWER_MS))
-        return judge(w, now_ms, c, ret_blamed) ? WR_WATCH_BLAME : WR_WATCH_WAIT;
+    if (w->probe_ms != 0 && c->signs_known)
+        return judge(w, now_ms, c, ret_blamed) == GUILTY ? WR_WATCH_BLAME : WR_WATCH_WAIT;
     if (w->probe_ms == 0 && now_ms - w->since_ms >= PROBE_AFTER_MS && now_ms >= w->next_probe_ms)
         return WR_WATCH_PROBE;
     return WR_WATCH_WAIT;
