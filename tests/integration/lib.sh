@@ -23,6 +23,7 @@ finish() {
     [ -s "$scratch/sanitizer" ] && rc=1
     [ "$rc" = 0 ] || tail -n 5 "$d"/*.log >&2
   done
+  grep -o " $scratch/[^ ]*" /proc/mounts | while read -r mounted; do umount "$mounted"; done
   rm -rf "$scratch"
   exit "$rc"
 }
