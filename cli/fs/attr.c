@@ -190,27 +190,11 @@ static int touch_missing(struct walk *w, struct item *item, struct err *err)
     return t->stamp == NULL ? 0 : touch_path(w, item, err);
 }
 
-/* -t and its value may stand anywhere before "--". */
-static int pop_stamp(struct args *args, const char **ret, struct err *err)
-{
-    for (size_t i = 0; i < args->count && strcmp(args->at[i], "--") != 0; i++) {
-        if (strcmp(args->at[i], "-t") != 0)
-            continue;
-        if (i + 1 == args->count)
-            return fail(err, ERR_ILLEGAL_ARGUMENT, "option -t requires 1 argument.");
-        *ret = args->at[i + 1];
-        memmove(args->at + i, args->at + i + 2, (args->count - i - 2) * sizeof(args->at[0]));
-        args->count -= 2;
-        return 0;
-    }
-    return 0;
-}
-
 int cmd_touch(struct shell *sh, struct args *args, struct err *err)
 {
     struct options o;
     struct touch t = {0};
-    TRY(pop_stamp(args, &t.stamp, err));
+    TRY(args_pop_value(args, "-t", &t.stamp, err));
     TRY(options_parse(sh, args, &o, err));
     t.modified = option_on(&o, "m");
     t.accessed = option_on(&o, "a");

@@ -344,11 +344,11 @@ static int pop_keep(struct args *args, struct copy_how *how, struct err *err)
                 how->mode = true;
                 break;
             case 'a':
+                how->acl = true;
+                break;
             case 'x':
-                return fail(err, ERR_UNSUPPORTED,
-                            "-p%c: ACLs and extended attributes can't be "
-                            "kept yet",
-                            *p);
+                how->xattrs = true;
+                break;
             default:
                 return fail(err, ERR_ILLEGAL_ARGUMENT, "No attribute for %c", *p);
             }

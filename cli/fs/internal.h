@@ -10,7 +10,6 @@ int cmd_chgrp(struct shell *sh, struct args *args, struct err *err);
 int cmd_chmod(struct shell *sh, struct args *args, struct err *err);
 int cmd_chown(struct shell *sh, struct args *args, struct err *err);
 int cmd_concat(struct shell *sh, struct args *args, struct err *err);
-int cmd_count(struct shell *sh, struct args *args, struct err *err);
 int cmd_cp(struct shell *sh, struct args *args, struct err *err);
 int cmd_df(struct shell *sh, struct args *args, struct err *err);
 int cmd_du(struct shell *sh, struct args *args, struct err *err);
@@ -50,7 +49,7 @@ must_use int transfer(struct stream *from, struct sink to, uint64_t limit, const
 /* What a copy does; see copy.c. */
 struct copy_how {
     bool overwrite, direct, lazy, checksums;
-    bool times, owner, mode; /* to keep */
+    bool times, owner, mode, acl, xattrs; /* to keep */
 };
 /* One file; source NULL: standard input. Counts nothing, reports nothing. Any thread. */
 must_use int copy_file(const struct copy_how *how, const struct item *source,

@@ -7,8 +7,8 @@
 
 struct ls {
     bool paths_only, human, printable, by_time, by_size, reverse, accessed;
-    bool folders_themselves;
-    size_t replicas, size, owner, group; /* widths */
+    bool folders_themselves, policy;
+    size_t replicas, size, owner, group, policies; /* widths; policies: of a group */
 };
 
 static void widen(size_t *width, size_t n)
@@ -58,10 +58,22 @@ static void sort(struct items *items, struct ls *ls)
     text_free(spare);
 }
 
+/* The erasure coding policy of a path; "" for none. */
+static int read_policy(const struct item *item, char ret[64], struct err *err)
+{
+    struct dfs_summary sum;
+    if (store_is_local(item->store))
+        return fail(err, ERR_UNSUPPORTED, "FileSystem %s does not support Erasure Coding",
+                    store_url(item->store));
+    TRY(store_summary(item->store, item->path, &sum, err));
+    memcpy(ret, sum.erasure_coding, sizeof(sum.erasure_coding));
+    return 0;
+}
+
 static int ls_group(struct walk *w, const struct item *parent, struct items *items, struct err *err)
 {
     struct ls *ls = w->data;
-    (void)err;
+    ls->policies = 0;
     if (parent != NULL && !w->recursive && items->count > 0) {
         if (!ls->paths_only)
             fprintf(w->sh->out, "Found %zu items\n", items->count);
@@ -74,6 +86,10 @@ static int ls_group(struct walk *w, const struct item *parent, struct items *ite
         widen(&ls->size, strlen(text_size((int64_t)st->length, false, digits)));
         widen(&ls->owner, text_width(st->owner));
         widen(&ls->group, text_width(st->group));
+        char policy[64] = "";
+        if (ls->policy)
+            TRY(read_policy(&items->at[i], policy, err));
+        widen(&ls->policies, strlen(policy));
     }
     return 0;
 }
@@ -90,7 +106,9 @@ static int ls_path(struct walk *w, struct item *item, struct err *err)
     const struct dfs_stat *st = &item->stat;
     FILE *out = w->sh->out;
     char permission[10], size[TEXT_SIZE], time[TEXT_SIZE], replicas[TEXT_SIZE] = "-";
-    (void)err;
+    char policy[64] = "";
+    if (ls->policy)
+        TRY(read_policy(item, policy, err));
     if (ls->paths_only) {
         fprintf(out, "%s\n", item->text);
         return 0;
@@ -103,6 +121,8 @@ static int ls_path(struct walk *w, struct item *item, struct err *err)
     print_padded(out, st->owner, ls->owner);
     print_padded(out, st->group, ls->group);
     auto_text printable = ls->printable ? text_printable(item->text) : NULL;
+    if (ls->policy && (policy[0] != '\0' || ls->policies > 0))
+        fprintf(out, "%-*s ", (int)ls->policies, policy);
     fprintf(out, "%*s %s %s\n", (int)ls->size, text_size((int64_t)st->length, ls->human, size),
             text_time(time_shown(ls, item), "%Y-%m-%d %H:%M", false, time),
             printable != NULL ? printable : item->text);
@@ -133,6 +153,7 @@ int cmd_ls(struct shell *sh, struct args *args, struct err *err)
         .by_size = option_on(&o, "S"),
         .reverse = option_on(&o, "r"),
         .accessed = option_on(&o, "u"),
+        .policy = option_on(&o, "e"),
         .replicas = 3,
         .size = 10,
     };

@@ -1,5 +1,6 @@
 /* table.c - the table of the commands on files, out of commands.def. */
 #include "cli/fs/internal.h"
+#include "cli/meta/meta.h"
 
 const struct command fs_commands[] = {
 #define C(name, fn, replacement, min, max, options, usage, help) \

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/fs/internal.h"
+#include "cli/meta/meta.h"
 
 enum { TRANSFER_BUFFER = 1 << 20, PROGRESS_AFTER_MS = 2000, PROGRESS_EVERY_MS = 250 };
 
@@ -155,6 +156,62 @@ static int copy_stream(const struct copy_how *how, struct stream *in, const stru
     return rc;
 }
 
+static int copy_acl(const struct item *source, const struct item *target, struct err *err)
+{
+    struct dfs *from = store_dfs(source->store), *to = store_dfs(target->store);
+    struct dfs_error e = {0};
+    struct dfs_acl acl;
+    if (from == NULL || to == NULL)
+        return fail(err, ERR_UNSUPPORTED, "`%s': a local file system keeps no ACLs", target->text);
+    TRY(store_failed(err, dfs_get_acl(from, source->path, &acl, &e), &e));
+    struct acl_spec full = acl_full(source->stat.mode, &acl);
+    int rc = dfs_change_acl(to, target->path, DFS_ACL_SET, full.items, full.count, &e);
+    text_free(full.items); /* the names are acl's */
+    dfs_acl_free(&acl);
+    return store_failed(err, rc, &e);
+}
+
+static const char raw_root[] = "/.reserved/raw";
+
+static bool is_raw(const struct item *item)
+{
+    return strncmp(item->path, raw_root, sizeof(raw_root) - 1) == 0;
+}
+
+/* Below /.reserved/raw the attributes of the name space raw go with the file in any case. */
+static int copy_xattrs(const struct copy_how *how, const struct item *source,
+                       const struct item *target, struct err *err)
+{
+    struct dfs *from = store_dfs(source->store), *to = store_dfs(target->store);
+    struct dfs_error e = {0};
+    struct dfs_xattrs x;
+    if (from == NULL || to == NULL)
+        return fail(err, ERR_UNSUPPORTED, "`%s': no extended attributes of a local file system",
+                    target->text);
+    TRY(store_failed(err, dfs_get_xattrs(from, source->path, NULL, &x, &e), &e));
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < x.count; i++)
+        if (how->xattrs || strncmp(x.items[i].name, "raw.", 4) == 0)
+            rc = dfs_set_xattr(to, target->path, x.items[i].name, x.items[i].value, x.items[i].size,
+                               DFS_XATTR_CREATE | DFS_XATTR_REPLACE, &e);
+    dfs_xattrs_free(&x);
+    return store_failed(err, rc, &e);
+}
+
+/* Both in /.reserved/raw, or neither. */
+static int check_raw(const struct item *source, const struct item *target, struct err *err)
+{
+    bool from = is_raw(source), to = is_raw(target);
+    auto_text text = item_qualified(source);
+    if (from == to)
+        return 0;
+    return fail(err, ERR_IO,
+                "`'%s' copy from %s'%s' to %s'%s'. Either both source and target must be in '%s' "
+                "or neither.': Operation not supported",
+                from ? text : target->text, from ? "" : "non ", raw_root, from ? "non " : "",
+                raw_root, raw_root);
+}
+
 int copy_attributes(const struct copy_how *how, const struct item *source,
                     const struct item *target, struct err *err)
 {
@@ -163,9 +220,12 @@ int copy_attributes(const struct copy_how *how, const struct item *source,
         TRY(store_utimes(target->store, target->path, st->modified_ms, st->accessed_ms, err));
     if (how->owner)
         TRY(store_chown(target->store, target->path, st->owner, st->group, err));
-    if (how->mode)
+    if (how->mode || how->acl)
         TRY(store_chmod(target->store, target->path, st->mode, err));
-    return 0;
+    if (how->acl && st->has_acl)
+        TRY(copy_acl(source, target, err));
+    bool raw = is_raw(source) && is_raw(target);
+    return how->xattrs || raw ? copy_xattrs(how, source, target, err) : 0;
 }
 
 int copy_file(const struct copy_how *how, const struct item *source, const struct item *target,
@@ -174,6 +234,7 @@ int copy_file(const struct copy_how *how, const struct item *source, const struc
     struct stream *in = NULL;
     if (source == NULL)
         return copy_stream(how, NULL, target, err);
+    TRY(check_raw(source, target, err));
     TRY(file_store_open(source->store, source->path, &in, err));
     int rc = copy_stream(how, in, target, err);
     struct err ignored = {0};

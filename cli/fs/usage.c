@@ -1,11 +1,11 @@
-/* usage.c - df, du, count: space and numbers.
+/* usage.c - df and du: space.
  * Thread: the command's. */
 #include "cli/fs/internal.h"
 
 struct usage {
     struct table table;
     bool human, summary;
-    bool quota, quota_only; /* count */
+    bool without_snapshots;
 };
 
 static int df_path(struct walk *w, struct item *item, struct err *err)
@@ -64,8 +64,11 @@ static int du_path(struct walk *w, struct item *item, struct err *err)
     struct dfs_summary sum;
     char length[TEXT_SIZE], space[TEXT_SIZE];
     TRY(store_summary(item->store, item->path, &sum, err));
-    const char *cells[] = {text_size((int64_t)sum.length, u->human, length),
-                           text_size((int64_t)sum.space_consumed, u->human, space), item->text};
+    uint64_t less = u->without_snapshots ? sum.snapshot_length : 0;
+    uint64_t less_space = u->without_snapshots ? sum.snapshot_space : 0;
+    const char *cells[] = {text_size((int64_t)(sum.length - less), u->human, length),
+                           text_size((int64_t)(sum.space_consumed - less_space), u->human, space),
+                           item->text};
     table_add(&u->table, cells);
     return 0;
 }
@@ -90,7 +93,8 @@ int cmd_du(struct shell *sh, struct args *args, struct err *err)
     default_operand(args, only);
     bool headed = option_on(&o, "v");
     struct usage u = {.human = option_on(&o, "h"),
-                      .summary = option_on(&o, "s") || strcmp(sh->command->name, "dus") == 0};
+                      .summary = option_on(&o, "s") || strcmp(sh->command->name, "dus") == 0,
+                      .without_snapshots = option_on(&o, "x")};
     table_init(&u.table, ARRAY_SIZE(heading), 0);
     if (headed)
         table_add(&u.table, heading);
@@ -98,58 +102,4 @@ int cmd_du(struct shell *sh, struct args *args, struct err *err)
     int rc = walk_args(&w, args, err);
     finish(&w, headed);
     return rc;
-}
-
-/* "none" and "inf", or the quota and what is left of it. */
-static void quota_cells(int64_t quota, int64_t used, bool human, char cells[2][TEXT_SIZE])
-{
-    if (quota < 0) {
-        (void)snprintf(cells[0], TEXT_SIZE, "none");
-        (void)snprintf(cells[1], TEXT_SIZE, "inf");
-        return;
-    }
-    (void)text_size(quota, human, cells[0]);
-    (void)text_size(quota - used, human, cells[1]);
-}
-
-static int count_path(struct walk *w, struct item *item, struct err *err)
-{
-    const struct usage *u = w->data;
-    struct dfs_summary sum;
-    FILE *out = w->sh->out;
-    char names[2][TEXT_SIZE], space[2][TEXT_SIZE];
-    char folders[TEXT_SIZE], files[TEXT_SIZE], length[TEXT_SIZE];
-    TRY(store_summary(item->store, item->path, &sum, err));
-    if (u->quota || u->quota_only) {
-        int64_t quota = sum.quota > 0 ? sum.quota : -1;
-        quota_cells(quota, (int64_t)(sum.files + sum.directories), u->human, names);
-        quota_cells(sum.space_quota, (int64_t)sum.space_consumed, u->human, space);
-        fprintf(out, "%12s %15s %15s %15s ", names[0], names[1], space[0], space[1]);
-    }
-    if (!u->quota_only)
-        fprintf(out, "%12s %12s %18s ", text_size((int64_t)sum.directories, u->human, folders),
-                text_size((int64_t)sum.files, u->human, files),
-                text_size((int64_t)sum.length, u->human, length));
-    fprintf(out, "%s\n", item->text);
-    return 0;
-}
-
-int cmd_count(struct shell *sh, struct args *args, struct err *err)
-{
-    struct options o;
-    TRY(options_parse(sh, args, &o, err));
-    struct usage u = {
-        .human = option_on(&o, "h"), .quota = option_on(&o, "q"), .quota_only = option_on(&o, "u")};
-    if ((u.quota || u.quota_only) && option_on(&o, "x"))
-        fputs("q or u option is given, the -x option is ignored.\n", sh->out);
-    if (option_on(&o, "v")) {
-        if (u.quota || u.quota_only)
-            fprintf(sh->out, "%12s %15s %15s %15s ", "QUOTA", "REM_QUOTA", "SPACE_QUOTA",
-                    "REM_SPACE_QUOTA");
-        if (!u.quota_only)
-            fprintf(sh->out, "%12s %12s %18s ", "DIR_COUNT", "FILE_COUNT", "CONTENT_SIZE");
-        fputs("PATHNAME\n", sh->out);
-    }
-    struct walk w = {.sh = sh, .data = &u, .path = count_path};
-    return walk_args(&w, args, err);
 }

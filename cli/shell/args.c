@@ -118,6 +118,21 @@ bool args_pop(struct args *args, const char *name)
     return false;
 }
 
+int args_pop_value(struct args *args, const char *name, const char **ret, struct err *err)
+{
+    for (size_t i = 0; i < args->count && strcmp(args->at[i], "--") != 0; i++) {
+        if (strcmp(args->at[i], name) != 0)
+            continue;
+        if (i + 1 == args->count)
+            return fail(err, ERR_ILLEGAL_ARGUMENT, "option %s requires 1 argument.", name);
+        *ret = args->at[i + 1];
+        remove_at(args, i);
+        remove_at(args, i);
+        return 0;
+    }
+    return 0;
+}
+
 char *args_first(struct args *args)
 {
     char *first = args->at[0];

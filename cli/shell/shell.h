@@ -77,6 +77,8 @@ bool option_on(const struct options *o, const char *name);
 const char *option_value(const struct options *o, const char *name);
 /* A flag anywhere before "--". */
 bool args_pop(struct args *args, const char *name);
+/* The same with a value; *ret stays if it isn't given. */
+must_use int args_pop_value(struct args *args, const char *name, const char **ret, struct err *err);
 /* The first or last operand. */
 char *args_first(struct args *args);
 char *args_last(struct args *args);

@@ -25,7 +25,7 @@ static int code_of_errno(int eno)
 }
 
 /* rc of libdfs and its error -> ours. */
-static int failed(struct err *err, int rc, const struct dfs_error *error)
+int store_failed(struct err *err, int rc, const struct dfs_error *error)
 {
     if (rc >= 0)
         return 0;
@@ -41,14 +41,14 @@ static int failed(struct err *err, int rc, const struct dfs_error *error)
 static int hdfs_stat(struct store *s, const char *path, struct dfs_stat *ret, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_stat(s->dfs, path, ret, &e), &e);
+    return store_failed(err, dfs_stat(s->dfs, path, ret, &e), &e);
 }
 
 static int hdfs_opendir(struct store *s, const char *path, struct store_dir **ret, struct err *err)
 {
     struct dfs_error e = {0};
     struct dfs_dir *dir;
-    TRY(failed(err, dfs_opendir(s->dfs, path, &dir, &e), &e));
+    TRY(store_failed(err, dfs_opendir(s->dfs, path, &dir, &e), &e));
     struct store_dir *d = text_alloc(sizeof(*d));
     *d = (struct store_dir){.store = s, .dir = dir};
     *ret = d;
@@ -60,7 +60,7 @@ static int hdfs_readdir(struct store_dir *dir, struct dfs_stat *ret, bool *ret_m
 {
     struct dfs_error e = {0};
     int rc = dfs_readdir(dir->dir, ret, &e);
-    TRY(failed(err, rc, &e));
+    TRY(store_failed(err, rc, &e));
     *ret_more = rc == 1;
     return 0;
 }
@@ -74,66 +74,66 @@ static void hdfs_closedir(struct store_dir *dir)
 static int hdfs_mkdirs(struct store *s, const char *path, uint32_t mode, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_mkdirs(s->dfs, path, mode, true, &e), &e);
+    return store_failed(err, dfs_mkdirs(s->dfs, path, mode, true, &e), &e);
 }
 
 static int hdfs_rename(struct store *s, const char *from, const char *to, unsigned flags,
                        struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_rename(s->dfs, from, to, flags, &e), &e);
+    return store_failed(err, dfs_rename(s->dfs, from, to, flags, &e), &e);
 }
 
 static int hdfs_remove(struct store *s, const char *path, bool recursive, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_delete(s->dfs, path, recursive, &e), &e);
+    return store_failed(err, dfs_delete(s->dfs, path, recursive, &e), &e);
 }
 
 static int hdfs_chmod(struct store *s, const char *path, uint32_t mode, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_chmod(s->dfs, path, mode, &e), &e);
+    return store_failed(err, dfs_chmod(s->dfs, path, mode, &e), &e);
 }
 
 static int hdfs_chown(struct store *s, const char *path, const char *owner, const char *group,
                       struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_chown(s->dfs, path, owner, group, &e), &e);
+    return store_failed(err, dfs_chown(s->dfs, path, owner, group, &e), &e);
 }
 
 static int hdfs_utimes(struct store *s, const char *path, int64_t modified_ms, int64_t accessed_ms,
                        struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_utimes(s->dfs, path, modified_ms, accessed_ms, &e), &e);
+    return store_failed(err, dfs_utimes(s->dfs, path, modified_ms, accessed_ms, &e), &e);
 }
 
 static int hdfs_set_replication(struct store *s, const char *path, uint32_t replication,
                                 struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_set_replication(s->dfs, path, replication, &e), &e);
+    return store_failed(err, dfs_set_replication(s->dfs, path, replication, &e), &e);
 }
 
 static int hdfs_summary(struct store *s, const char *path, struct dfs_summary *ret, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_content_summary(s->dfs, path, ret, &e), &e);
+    return store_failed(err, dfs_content_summary(s->dfs, path, ret, &e), &e);
 }
 
 static int hdfs_statfs(struct store *s, struct dfs_usage *ret, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_statfs(s->dfs, ret, &e), &e);
+    return store_failed(err, dfs_statfs(s->dfs, ret, &e), &e);
 }
 
 static int hdfs_trash_minutes(struct store *s, uint64_t *ret, struct err *err)
 {
     struct dfs_error e = {0};
     struct dfs_defaults defaults;
-    TRY(failed(err, dfs_server_defaults(s->dfs, &defaults, &e), &e));
+    TRY(store_failed(err, dfs_server_defaults(s->dfs, &defaults, &e), &e));
     *ret = defaults.trash_interval_minutes;
     return 0;
 }
@@ -142,20 +142,20 @@ static int hdfs_checksum(struct store *s, const char *path, struct dfs_checksum 
                          struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_checksum(s->dfs, path, ret, &e), &e);
+    return store_failed(err, dfs_checksum(s->dfs, path, ret, &e), &e);
 }
 
 static int hdfs_access(struct store *s, const char *path, bool writing, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_access(s->dfs, path, writing ? W_OK : R_OK, &e), &e);
+    return store_failed(err, dfs_access(s->dfs, path, writing ? W_OK : R_OK, &e), &e);
 }
 
 static int hdfs_open(struct store *s, const char *path, struct stream **ret, struct err *err)
 {
     struct dfs_error e = {0};
     struct dfs_file *file;
-    TRY(failed(err, dfs_open(s->dfs, path, &file, &e), &e));
+    TRY(store_failed(err, dfs_open(s->dfs, path, &file, &e), &e));
     struct stream *f = text_alloc(sizeof(*f));
     *f = (struct stream){.store = s, .length = dfs_length(file), .file = file, .fd = -1};
     *ret = f;
@@ -170,7 +170,7 @@ static int hdfs_create(struct store *s, const char *path, const struct store_cre
     if (options->lazy)
         o.replication = 1;
     struct dfs_file *file;
-    TRY(failed(err, dfs_create(s->dfs, path, &o, &file, &e), &e));
+    TRY(store_failed(err, dfs_create(s->dfs, path, &o, &file, &e), &e));
     struct stream *f = text_alloc(sizeof(*f));
     *f = (struct stream){.store = s, .file = file, .fd = -1};
     *ret = f;
@@ -207,7 +207,7 @@ static int hdfs_read(struct stream *f, void *data, size_t size, size_t *ret_read
 {
     struct dfs_error e = {0};
     ssize_t n = dfs_read(f->file, data, size, &e);
-    TRY(failed(err, n < 0 ? (int)n : 0, &e));
+    TRY(store_failed(err, n < 0 ? (int)n : 0, &e));
     *ret_read = (size_t)n;
     return 0;
 }
@@ -216,19 +216,19 @@ static int hdfs_write(struct stream *f, const void *data, size_t size, struct er
 {
     struct dfs_error e = {0};
     ssize_t n = dfs_write(f->file, data, size, &e);
-    return failed(err, n < 0 ? (int)n : 0, &e);
+    return store_failed(err, n < 0 ? (int)n : 0, &e);
 }
 
 static int hdfs_seek(struct stream *f, uint64_t offset, struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_seek(f->file, offset, &e), &e);
+    return store_failed(err, dfs_seek(f->file, offset, &e), &e);
 }
 
 static int hdfs_close(struct stream *f, struct err *err)
 {
     struct dfs_error e = {0};
-    int rc = failed(err, dfs_close(f->file, &e), &e);
+    int rc = store_failed(err, dfs_close(f->file, &e), &e);
     text_free(f);
     return rc;
 }

@@ -26,6 +26,8 @@ const char *store_home(const struct store *s); /* where relative paths start */
 bool store_is_local(const struct store *s);
 /* The handle of libdfs, NULL for a local store. */
 struct dfs *store_dfs(const struct store *s);
+/* What such a call returned, as an error of ours; 0 if it went well. */
+int store_failed(struct err *err, int rc, const struct dfs_error *error);
 
 int store_stat(struct store *s, const char *path, struct dfs_stat *ret, struct err *err);
 int store_opendir(struct store *s, const char *path, struct store_dir **ret, struct err *err);

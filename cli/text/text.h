@@ -16,6 +16,8 @@ char *text_dup(const char *text);
 char *text_ndup(const char *text, size_t size);
 char *text_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void text_free(void *pointer);
+/* The order in which a Java HashMap with these keys hands them out, as indexes; for text_free. */
+size_t *text_java_order(const char *const *keys, size_t count);
 /* For `text_free` by the end of the scope. */
 void text_free_at(char **pointer);
 #define auto_text __attribute__((cleanup(text_free_at))) char *

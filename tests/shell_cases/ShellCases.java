@@ -26,9 +26,8 @@ import org.w3c.dom.NodeList;
 /**
  * Runs Hadoop's own cases of its shell (XML files of its tests) with one of two shells against a running cluster.
  * Arguments: EXCLUDED REPORT SIDE..., a side is "java|PROGRAM DATA (URL XML [key=value]...)..." as one word with tabs.
- * java: Hadoop's shell in this JVM; else the program, one process a command. Sides run at the same time, each on clusters
- * of its own. EXCLUDED: lines "SIDE(s) TAB regular expression of FILE: DESCRIPTION TAB reason". REPORT: folder for what
- * failed. The last line a side prints: "SIDE: N passed of M, K excluded".
+ * java: Hadoop's shell in this JVM; else the program, as a process. EXCLUDED: lines "SIDE(s) TAB regular expression of
+ * FILE: DESCRIPTION TAB reason". REPORT: folder for what failed. A side's line at the end: "SIDE: N passed of M, K excluded".
  */
 public final class ShellCases {
     private record Command(boolean admin, String text) {}
@@ -40,6 +39,10 @@ public final class ShellCases {
     private static final PrintStream console = System.out;
     private static final Pattern word = Pattern.compile("'([^']*)'|\"([^\"]*)\"|(\\S+)");
     private static final int COMMAND_SECONDS = 120;
+    /** SHELL_CASES_ALL=1: the commands around the compared one are processes, too. */
+    private static final boolean everything = "1".equals(System.getenv("SHELL_CASES_ALL"));
+    /** SHELL_CASES_ONLY: a regular expression that FILE: DESCRIPTION must contain. */
+    private static final Pattern only = Pattern.compile(System.getenv().getOrDefault("SHELL_CASES_ONLY", ""));
 
     private final String side, data;
     private final List<Exclusion> exclusions;
@@ -62,20 +65,11 @@ public final class ShellCases {
             if (!line.startsWith("#") && part.length == 3)
                 exclusions.add(new Exclusion(Pattern.compile(part[0]), Pattern.compile(part[1]), part[2]));
         }
-        List<Thread> threads = new ArrayList<>();
-        List<ShellCases> sides = new ArrayList<>();
+        int bad = 0;
         for (String arg : Arrays.asList(args).subList(2, args.length)) {
             String[] words = arg.split("\t");
-            ShellCases cases = new ShellCases(words[0], words[1], exclusions);
-            Thread t = new Thread(() -> cases.runFiles(words));
-            t.start();
-            threads.add(t);
-            sides.add(cases);
-        }
-        for (Thread t : threads)
-            t.join();
-        int bad = 0;
-        for (ShellCases s : sides) {
+            ShellCases s = new ShellCases(words[0], words[1], exclusions);
+            s.runFiles(words);
             Files.writeString(Path.of(args[1], s.label() + ".failed"), s.report);
             console.printf("%s: %d passed of %d, %d excluded%n", s.label(), s.passed, s.passed + s.failed, s.excluded);
             bad += s.failed + (s.passed == 0 ? 1 : 0);
@@ -195,8 +189,9 @@ public final class ShellCases {
         }
     }
 
-    private Outcome execute(Command command) throws Exception {
-        return side.equals("java") ? inThisJvm(command) : asProcess(command);
+    /** What a case compares is the output of its last command; only that one need be a process. */
+    private Outcome execute(Command command, boolean compared) throws Exception {
+        return side.equals("java") || !(compared || everything) ? inThisJvm(command) : asProcess(command);
     }
 
     /** What does not fit, or null. */
@@ -213,14 +208,16 @@ public final class ShellCases {
     }
 
     private void run(Case c) throws Exception {
+        if (!only.matcher(c.name).find())
+            return;
         for (Exclusion e : exclusions)
             if (e.side.matcher(label()).matches() && e.name.matcher(c.name).matches()) {
                 excluded++;
                 return;
             }
         Outcome got = null;
-        for (Command command : c.commands)
-            got = execute(command);
+        for (int i = 0; i < c.commands.size(); i++)
+            got = execute(c.commands.get(i), i == c.commands.size() - 1);
         StringBuilder wrong = new StringBuilder();
         for (Comparison comparison : c.comparisons) {
             String problem = got == null ? "no command" : compare(comparison, got);
@@ -228,7 +225,7 @@ public final class ShellCases {
                 wrong.append("    ").append(problem).append("\n");
         }
         for (Command command : c.cleanup)
-            execute(command);
+            execute(command, false);
         if (wrong.length() == 0) {
             passed++;
             return;
