@@ -40,21 +40,22 @@ static int run_admin(struct shell *sh, struct generic *g, int argc, char **argv)
     return admin_run(sh->stores, argc - 1, argv + 1);
 }
 
-/* getconf -confKey NAME */
+static int run_policies(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return policies_run(sh->stores, argc - 1, argv + 1);
+}
+
 static int run_getconf(struct shell *sh, struct generic *g, int argc, char **argv)
 {
     (void)sh;
-    if (argc != 3 || strcmp(argv[1], "-confKey") != 0) {
-        fputs("Usage: hdfs getconf -confKey [key]\n", stderr);
-        return EXIT_BAD;
-    }
-    const char *value = conf_raw(g->conf, argv[2]);
-    if (value == NULL) {
-        fprintf(stderr, "Configuration %s is missing.\n", argv[2]);
-        return EXIT_BAD;
-    }
-    printf("%s\n", value);
-    return 0;
+    return getconf_run(g->conf, argc - 1, argv + 1);
+}
+
+static int run_debug(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return debug_run(sh->stores, argc - 1, argv + 1);
 }
 
 static int run_version(struct shell *sh, struct generic *g, int argc, char **argv)
@@ -80,8 +81,10 @@ static const struct family {
     const char *word;
     int (*run)(struct shell *sh, struct generic *g, int argc, char **argv);
 } families[] = {
-    {"admin", run_admin},     {"dfsadmin", run_admin},   {"getconf", run_getconf},
-    {"version", run_version}, {"-version", run_version}, {"--version", run_version},
+    {"admin", run_admin},      {"dfsadmin", run_admin},
+    {"getconf", run_getconf},  {"storagepolicies", run_policies},
+    {"debug", run_debug},      {"version", run_version},
+    {"-version", run_version}, {"--version", run_version},
     {"--man", run_man},
 };
 

@@ -1,136 +1,86 @@
-/* admin.c - the administrator's commands: safe mode, saving the image, and which there are.
+/* admin.c - which commands an administrator has, their usage, and how one runs.
  * A command that Hadoop has and this program hasn't is told apart from one that nobody knows.
  * Thread: main's. */
-#include <time.h>
+#include <stdarg.h>
 
 #include "cli/admin/internal.h"
 
-enum { EXIT_BAD = 255, WAIT_MS = 5000, WAIT_FIRST_MS = 100 };
+enum { EXIT_BAD = 255 };
 
 static const char *const not_yet[] = {
-    "rollEdits",
-    "restoreFailedStorage",
-    "refreshNodes",
-    "setQuota",
-    "clrQuota",
-    "setSpaceQuota",
-    "clrSpaceQuota",
-    "finalizeUpgrade",
     "rollingUpgrade",
-    "upgrade",
     "refreshServiceAcl",
     "refreshUserToGroupsMappings",
     "refreshSuperUserGroupsConfiguration",
     "refreshCallQueue",
     "refresh",
     "reconfig",
-    "printTopology",
     "refreshNamenodes",
     "getVolumeReport",
     "deleteBlockPool",
-    "setBalancerBandwidth",
     "getBalancerBandwidth",
     "fetchImage",
-    "allowSnapshot",
-    "disallowSnapshot",
     "provisionSnapshotTrash",
     "shutdownDatanode",
     "evictWriters",
     "getDatanodeInfo",
-    "metasave",
     "triggerBlockReport",
-    "listOpenFiles",
-};
-
-struct admin_command {
-    const char *name, *usage, *help;
-    int (*run)(struct dfs *fs, int argc, char **argv, struct dfs_error *error);
-    int min, max; /* words behind the name */
 };
 
 static void usage_of(const struct admin_command *c)
 {
-    fprintf(stderr, "Usage: hdfs dfsadmin %s\n", c->usage);
-}
-
-static void usage(FILE *out)
-{
-    fputs("Usage: hdfs dfsadmin\n"
-          "Note: Administrative commands can only be run as the HDFS superuser.\n"
-          "\t[-report [-live] [-dead] [-decommissioning] [-enteringmaintenance] [-inmaintenance] "
-          "[-slownodes]]\n"
-          "\t[-safemode <enter | leave | get | wait>]\n"
-          "\t[-saveNamespace]\n"
-          "\t[-help [cmd]]\n",
-          out);
-}
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&t, NULL); /* a signal ends it early, which is fine */
-}
-
-static int wait_until_off(struct dfs *fs, bool *on, struct dfs_error *error)
-{
-    int64_t delay = WAIT_FIRST_MS;
-    while (*on) {
-        sleep_ms(delay);
-        delay = delay * 2 > WAIT_MS ? WAIT_MS : delay * 2;
-        TRY(dfs_safemode(fs, DFS_SAFEMODE_GET, on, error));
-    }
-    return 0;
-}
-
-static int safemode(struct dfs *fs, int argc, char **argv, struct dfs_error *error)
-{
-    static const struct {
-        const char *word;
-        enum dfs_safemode_action action;
-    } words[] = {{"enter", DFS_SAFEMODE_ENTER},
-                 {"leave", DFS_SAFEMODE_LEAVE},
-                 {"get", DFS_SAFEMODE_GET},
-                 {"wait", DFS_SAFEMODE_GET}};
-    (void)argc;
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (strcasecmp(argv[1], words[i].word) != 0)
-            continue;
-        bool on = false;
-        TRY(dfs_safemode(fs, words[i].action, &on, error));
-        if (strcmp(words[i].word, "wait") == 0)
-            TRY(wait_until_off(fs, &on, error));
-        printf("Safe mode is %s\n", on ? "ON" : "OFF");
-        return 0;
-    }
-    if (strcasecmp(argv[1], "forceExit") == 0) {
-        (void)snprintf(error->text, sizeof(error->text), "forceExit is not supported yet");
-        return -ENOTSUP;
-    }
-    fputs("Usage: hdfs dfsadmin [-safemode enter | leave | get | wait | forceExit]\n", stderr);
-    return 0; /* so does Hadoop */
-}
-
-static int save_namespace(struct dfs *fs, int argc, char **argv, struct dfs_error *error)
-{
-    if (argc > 1) {
-        (void)snprintf(error->text, sizeof(error->text), "%s is not supported yet", argv[1]);
-        return -ENOTSUP;
-    }
-    TRY(dfs_save_namespace(fs, error));
-    puts("Save namespace successful");
-    return 0;
+    fprintf(stderr, "Usage: hdfs dfsadmin %s\n", c->usage != NULL ? c->usage : c->summary);
 }
 
 static const struct admin_command commands[] = {
-    {"report",
+    {"report", admin_report, 0, 6,
+     "[-report [-live] [-dead] [-decommissioning] [-enteringmaintenance] [-inmaintenance] "
+     "[-slownodes]]",
      "[-report] [-live] [-dead] [-decommissioning] [-enteringmaintenance] [-inmaintenance] "
      "[-slownodes]",
-     "Space, blocks that need care, and the DataNodes, or those in the named states.", admin_report,
-     0, 6},
-    {"safemode", "[-safemode enter | leave | get | wait | forceExit]",
-     "Turn safe mode on or off, ask for it, or wait until it is off.", safemode, 1, 1},
-    {"saveNamespace", "[-saveNamespace [-beforeShutdown]]",
-     "Save the namespace as an image; needs safe mode.", save_namespace, 0, 1},
+     "Space, blocks that need care, and the DataNodes, or those in the named states."},
+    {"safemode", admin_safemode, 1, 1, "[-safemode <enter | leave | get | wait | forceExit>]",
+     "[-safemode enter | leave | get | wait | forceExit]",
+     "Turn safe mode on or off, ask for it, or wait until it is off."},
+    {"saveNamespace", admin_save_namespace, 0, 1, "[-saveNamespace [-beforeShutdown]]", NULL,
+     "Save the namespace as an image; needs safe mode. -beforeShutdown: only if the last image is "
+     "old."},
+    {"rollEdits", admin_roll_edits, 0, 0, "[-rollEdits]", NULL,
+     "Begin a new segment of the journal."},
+    {"restoreFailedStorage", admin_restore, 1, 1, "[-restoreFailedStorage true|false|check]",
+     "[-restoreFailedStorage true|false|check ]",
+     "Shall name directories that failed be taken back into use? check: say what is set."},
+    {"refreshNodes", admin_refresh_nodes, 0, 0, "[-refreshNodes]", NULL,
+     "Read the lists of DataNodes that may join again."},
+    {"setQuota", admin_set_quota, 0, ADMIN_ANY, "[-setQuota <quota> <dirname>...<dirname>]", NULL,
+     "Limit the number of names in and below directories."},
+    {"clrQuota", admin_clear_quota, 0, ADMIN_ANY, "[-clrQuota <dirname>...<dirname>]", NULL,
+     "Take that limit away."},
+    {"setSpaceQuota", admin_set_space, 0, ADMIN_ANY,
+     "[-setSpaceQuota <quota> [-storageType <storagetype>] <dirname>...<dirname>]", NULL,
+     "Limit the bytes of all replicas below directories, or of those on one type of storage (DISK, "
+     "SSD, ARCHIVE, PROVIDED, NVDIMM). The quota may end with k, m, g, t, p, e."},
+    {"clrSpaceQuota", admin_clear_space, 0, ADMIN_ANY,
+     "[-clrSpaceQuota [-storageType <storagetype>] <dirname>...<dirname>]", NULL,
+     "Take that limit away."},
+    {"finalizeUpgrade", admin_finalize, 0, 0, "[-finalizeUpgrade]", NULL,
+     "Give up what an upgrade kept for going back."},
+    {"upgrade", admin_upgrade, 1, 1, "[-upgrade <query | finalize>]", "[-upgrade query | finalize]",
+     "Is an upgrade finalized? Or finalize it."},
+    {"printTopology", admin_topology, 0, 0, "[-printTopology]", NULL,
+     "The racks and their DataNodes."},
+    {"setBalancerBandwidth", admin_bandwidth, 1, 1,
+     "[-setBalancerBandwidth <bandwidth in bytes per second>]", NULL,
+     "How fast a DataNode may move blocks for a balancer."},
+    {"allowSnapshot", admin_allow_snapshot, 1, 1, "[-allowSnapshot <snapshotDir>]", NULL,
+     "Let snapshots be made of a directory."},
+    {"disallowSnapshot", admin_disallow_snapshot, 1, 1, "[-disallowSnapshot <snapshotDir>]", NULL,
+     "No longer."},
+    {"metasave", admin_metasave, 1, 1, "[-metasave filename]", NULL,
+     "Write the state of blocks into a file of the NameNode."},
+    {"listOpenFiles", admin_open_files, 0, 3,
+     "[-listOpenFiles [-blockingDecommission] [-path <path>]]", NULL,
+     "The files that are being written."},
 };
 
 static const struct admin_command *find(const char *name)
@@ -141,15 +91,35 @@ static const struct admin_command *find(const char *name)
     return NULL;
 }
 
+static void usage(FILE *out)
+{
+    fputs("Usage: hdfs dfsadmin\n"
+          "Note: Administrative commands can only be run as the HDFS superuser.\n",
+          out);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        fprintf(out, "\t%s\n", commands[i].summary);
+    fputs("\t[-help [cmd]]\n", out);
+}
+
+/* "[-x a]" -> "-x a:" and the help. */
+static void help_of(const struct admin_command *c)
+{
+    printf("%.*s:\n\t%s\n", (int)strlen(c->summary) - 2, c->summary + 1, c->help);
+}
+
 static int help(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] + (argv[1][0] == '-') : "";
     const struct admin_command *only = find(name);
+    if (strcmp(name, "help") == 0) {
+        puts("-help [cmd]:\n\tExplain a command, or all.");
+        return 0;
+    }
     if (only == NULL)
         usage(stdout);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         if (only == NULL || only == &commands[i])
-            printf("%s:\n\t%s\n", commands[i].usage, commands[i].help);
+            help_of(&commands[i]);
     return 0;
 }
 
@@ -166,25 +136,42 @@ static int unknown(const char *name)
     return EXIT_BAD;
 }
 
-static int run_on_server(struct stores *stores, const struct admin_command *c, int argc,
-                         char **argv)
+static int failed(const struct admin_command *c, const char *text)
+{
+    fprintf(stderr, "%s: %.*s\n", c->name, (int)strcspn(text, "\n"), text);
+    return EXIT_BAD;
+}
+
+static int run_on_server(struct admin *a, const struct admin_command *c)
 {
     struct store *store;
     struct err err = {0};
-    if (stores_default(stores, &store, &err) != 0) {
-        fprintf(stderr, "%s: %s\n", c->name, err.text);
-        return EXIT_BAD;
+    if (stores_default(a->stores, &store, &err) != 0)
+        return failed(c, err.text);
+    a->dfs = store_dfs(store);
+    a->url = store_url(store);
+    if (a->dfs == NULL) {
+        auto_text text = text_printf("FileSystem %s is not an HDFS file system", a->url);
+        return failed(c, text);
     }
-    if (store_dfs(store) == NULL) {
-        fprintf(stderr, "%s: FileSystem %s is not an HDFS file system\n", c->name,
-                store_url(store));
-        return EXIT_BAD;
+    int rc = c->run(a);
+    if (rc < 0)
+        return failed(c, a->error.text);
+    if (rc == ADMIN_USAGE) {
+        if (a->error.text[0] != '\0')
+            (void)failed(c, a->error.text);
+        usage_of(c);
     }
-    struct dfs_error error = {0};
-    if (c->run(store_dfs(store), argc, argv, &error) == 0)
-        return 0;
-    fprintf(stderr, "%s: %s\n", c->name, error.text);
-    return EXIT_BAD;
+    return rc == 0 ? 0 : EXIT_BAD;
+}
+
+int admin_bad_usage(struct admin *a, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(a->error.text, sizeof(a->error.text), fmt, args);
+    va_end(args);
+    return ADMIN_USAGE;
 }
 
 int admin_run(struct stores *stores, int argc, char **argv)
@@ -203,5 +190,6 @@ int admin_run(struct stores *stores, int argc, char **argv)
         usage_of(c);
         return EXIT_BAD;
     }
-    return run_on_server(stores, c, argc, argv);
+    struct admin a = {.stores = stores, .name = c->name, .argc = argc, .argv = argv};
+    return run_on_server(&a, c);
 }

@@ -156,8 +156,10 @@ static bool given(int argc, char **argv, const char *flag)
     return false;
 }
 
-int admin_report(struct dfs *fs, int argc, char **argv, struct dfs_error *error)
+int admin_report(struct admin *a)
 {
+    int argc = a->argc;
+    char **argv = a->argv;
     static const struct {
         const char *flag, *title;
         enum dfs_node_filter filter;
@@ -166,23 +168,68 @@ int admin_report(struct dfs *fs, int argc, char **argv, struct dfs_error *error)
                  {"-dead", "Dead", DFS_NODES_DEAD, -1},
                  {"-decommissioning", "Decommissioning", DFS_NODES_ALL, 1},
                  {"-enteringmaintenance", "Entering maintenance", DFS_NODES_ALL, 3},
-                 {"-inmaintenance", "In maintenance", DFS_NODES_ALL, 4}};
+                 {"-inmaintenance", "In maintenance", DFS_NODES_ALL, 4},
+                 {"-slownodes", "Slow", DFS_NODES_SLOW, -1}};
     bool all = true;
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         all = all && !given(argc, argv, lists[i].flag);
-    if (given(argc, argv, "-slownodes")) {
-        (void)snprintf(error->text, sizeof(error->text), "-slownodes is not supported yet");
-        return -ENOTSUP;
-    }
-    TRY(print_summary(fs, error));
+    TRY(print_summary(a->dfs, &a->error));
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         bool asked = given(argc, argv, lists[i].flag);
         if (!asked && !all)
             continue;
         struct dfs_nodes nodes;
-        TRY(dfs_nodes(fs, lists[i].filter, &nodes, error));
+        int rc = dfs_nodes(a->dfs, lists[i].filter, &nodes, &a->error);
+        if (rc == -ENOSYS && !asked)
+            continue; /* a server that doesn't look for slow nodes */
+        TRY(rc);
         print_nodes(&nodes, lists[i].state, lists[i].title, asked);
         dfs_nodes_free(&nodes);
     }
+    return 0;
+}
+
+static int compare_nodes(const void *x, const void *y)
+{
+    const struct dfs_node *a = x, *b = y;
+    int order = strcmp(a->rack, b->rack);
+    return order != 0 ? order : strcmp(a->address, b->address);
+}
+
+/* The nodes of one rack, in the order of Java's hash table. */
+static void print_rack(const struct dfs_node *nodes, size_t count)
+{
+    static const char *const states[] = {"In Service", "Decommission In Progress", "Decommissioned",
+                                         "Entering Maintenance", "In Maintenance"};
+    const char **names = text_alloc(count * sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = nodes[i].address;
+    size_t *order = text_java_order(names, count);
+    printf("Rack: %s\n", nodes[0].rack);
+    for (size_t i = 0; i < count; i++) {
+        const struct dfs_node *n = &nodes[order[i]];
+        auto_text name = name_of(n->address);
+        printf("   %s%s%s%s %s\n", n->address, name != NULL ? " (" : "", name != NULL ? name : "",
+               name != NULL ? ")" : "",
+               n->admin_state < ARRAY_SIZE(states) ? states[n->admin_state] : "Unknown");
+    }
+    putchar('\n');
+    text_free(order);
+    text_free(names);
+}
+
+int admin_topology(struct admin *a)
+{
+    struct dfs_nodes nodes;
+    TRY(dfs_nodes(a->dfs, DFS_NODES_ALL, &nodes, &a->error));
+    qsort(nodes.items, nodes.count, sizeof(*nodes.items), compare_nodes);
+    for (size_t i = 0; i < nodes.count;) {
+        size_t n = 1;
+        while (i + n < nodes.count && strcmp(nodes.items[i + n].rack, nodes.items[i].rack) == 0)
+            n++;
+        print_rack(&nodes.items[i], n);
+        i += n;
+    }
+    dfs_nodes_free(&nodes);
     return 0;
 }

@@ -163,17 +163,14 @@ static bool fill_node(const Hdfs__DatanodeInfo *from, struct dfs_node *n)
     return n->host != NULL && n->uuid != NULL && n->rack != NULL && n->address != NULL;
 }
 
-static int do_nodes(struct op *op, enum dfs_node_filter filter, struct dfs_nodes *ret)
+static int fill_nodes(struct op *op, Hdfs__DatanodeInfo *const *from, size_t count,
+                      struct dfs_nodes *ret)
 {
-    Cp__GetDatanodeReportRequest request = CP__GET_DATANODE_REPORT_REQUEST__INIT;
-    Cp__GetDatanodeReportResponse *r;
-    request.type = (Hdfs__DatanodeReportType)filter;
-    TRY(OP_CALL(op, getDatanodeReport, &request, &r));
-    struct dfs_nodes nodes = {.items = calloc(r->n_di + 1, sizeof(*nodes.items))};
+    struct dfs_nodes nodes = {.items = calloc(count + 1, sizeof(*nodes.items))};
     bool filled = nodes.items != NULL;
-    for (size_t i = 0; i < r->n_di && filled; i++) {
+    for (size_t i = 0; i < count && filled; i++) {
         nodes.count = i + 1;
-        filled = fill_node(r->di[i], &nodes.items[i]);
+        filled = fill_node(from[i], &nodes.items[i]);
     }
     if (!filled) {
         dfs_nodes_free(&nodes);
@@ -181,6 +178,25 @@ static int do_nodes(struct op *op, enum dfs_node_filter filter, struct dfs_nodes
     }
     *ret = nodes;
     return 0;
+}
+
+static int do_slow_nodes(struct op *op, struct dfs_nodes *ret)
+{
+    Cp__GetSlowDatanodeReportRequest request = CP__GET_SLOW_DATANODE_REPORT_REQUEST__INIT;
+    Cp__GetSlowDatanodeReportResponse *r;
+    TRY(OP_CALL(op, getSlowDatanodeReport, &request, &r));
+    return fill_nodes(op, r->datanode_info_proto, r->n_datanode_info_proto, ret);
+}
+
+static int do_nodes(struct op *op, enum dfs_node_filter filter, struct dfs_nodes *ret)
+{
+    if (filter == DFS_NODES_SLOW)
+        return do_slow_nodes(op, ret);
+    Cp__GetDatanodeReportRequest request = CP__GET_DATANODE_REPORT_REQUEST__INIT;
+    Cp__GetDatanodeReportResponse *r;
+    request.type = (Hdfs__DatanodeReportType)filter;
+    TRY(OP_CALL(op, getDatanodeReport, &request, &r));
+    return fill_nodes(op, r->di, r->n_di, ret);
 }
 
 int dfs_nodes(struct dfs *fs, enum dfs_node_filter filter, struct dfs_nodes *ret,

@@ -296,7 +296,7 @@ int dfs_rename_snapshot(struct dfs *fs, const char *path, const char *old_name,
 int dfs_allow_snapshots(struct dfs *fs, const char *path, bool allowed, struct dfs_error *error);
 
 /* For administrators. */
-enum dfs_node_filter { DFS_NODES_ALL = 1, DFS_NODES_LIVE, DFS_NODES_DEAD };
+enum dfs_node_filter { DFS_NODES_ALL = 1, DFS_NODES_LIVE, DFS_NODES_DEAD, DFS_NODES_SLOW = 100 };
 struct dfs_node {
     char *host, *address, *uuid, *rack; /* address: ip:port of the data port */
     uint64_t capacity, used, remaining, non_dfs_used;

@@ -38,7 +38,7 @@ public final class ShellCases {
 
     private static final PrintStream console = System.out;
     private static final Pattern word = Pattern.compile("'([^']*)'|\"([^\"]*)\"|(\\S+)");
-    private static final int COMMAND_SECONDS = 120;
+    private static final int COMMAND_SECONDS = 120, SLOW_MS = 3000;
     /** SHELL_CASES_ALL=1: the commands around the compared one are processes, too. */
     private static final boolean everything = "1".equals(System.getenv("SHELL_CASES_ALL"));
     /** SHELL_CASES_ONLY: a regular expression that FILE: DESCRIPTION must contain. */
@@ -215,6 +215,7 @@ public final class ShellCases {
                 excluded++;
                 return;
             }
+        long start = System.nanoTime();
         Outcome got = null;
         for (int i = 0; i < c.commands.size(); i++)
             got = execute(c.commands.get(i), i == c.commands.size() - 1);
@@ -226,6 +227,9 @@ public final class ShellCases {
         }
         for (Command command : c.cleanup)
             execute(command, false);
+        long ms = (System.nanoTime() - start) / 1_000_000;
+        if (ms > SLOW_MS)
+            console.printf("%s: %d ms: %s%n", label(), ms, c.name);
         if (wrong.length() == 0) {
             passed++;
             return;
