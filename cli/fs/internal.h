@@ -11,8 +11,6 @@ int cmd_chmod(struct shell *sh, struct args *args, struct err *err);
 int cmd_chown(struct shell *sh, struct args *args, struct err *err);
 int cmd_concat(struct shell *sh, struct args *args, struct err *err);
 int cmd_cp(struct shell *sh, struct args *args, struct err *err);
-int cmd_df(struct shell *sh, struct args *args, struct err *err);
-int cmd_du(struct shell *sh, struct args *args, struct err *err);
 int cmd_expunge(struct shell *sh, struct args *args, struct err *err);
 int cmd_find(struct shell *sh, struct args *args, struct err *err);
 int cmd_get(struct shell *sh, struct args *args, struct err *err);

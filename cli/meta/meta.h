@@ -7,6 +7,8 @@ int cmd_setfacl(struct shell *sh, struct args *args, struct err *err);
 int cmd_getfattr(struct shell *sh, struct args *args, struct err *err);
 int cmd_setfattr(struct shell *sh, struct args *args, struct err *err);
 int cmd_count(struct shell *sh, struct args *args, struct err *err);
+int cmd_df(struct shell *sh, struct args *args, struct err *err);
+int cmd_du(struct shell *sh, struct args *args, struct err *err);
 int cmd_create_snapshot(struct shell *sh, struct args *args, struct err *err);
 int cmd_delete_snapshot(struct shell *sh, struct args *args, struct err *err);
 int cmd_rename_snapshot(struct shell *sh, struct args *args, struct err *err);

@@ -182,7 +182,8 @@ static int hdfs_append(struct store *s, const char *path, bool new_block, struct
 {
     struct dfs_error e = {0};
     struct dfs_file *file;
-    TRY(failed(err, dfs_append(s->dfs, path, new_block ? DFS_APPEND_NEW_BLOCK : 0, &file, &e), &e));
+    TRY(store_failed(err, dfs_append(s->dfs, path, new_block ? DFS_APPEND_NEW_BLOCK : 0, &file, &e),
+                     &e));
     struct stream *f = text_alloc(sizeof(*f));
     *f = (struct stream){.store = s, .file = file, .fd = -1};
     *ret = f;
@@ -193,14 +194,14 @@ static int hdfs_truncate(struct store *s, const char *path, uint64_t length, boo
                          struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_truncate(s->dfs, path, length, ret_done, &e), &e);
+    return store_failed(err, dfs_truncate(s->dfs, path, length, ret_done, &e), &e);
 }
 
 static int hdfs_concat(struct store *s, const char *target, const char *const *sources,
                        struct err *err)
 {
     struct dfs_error e = {0};
-    return failed(err, dfs_concat(s->dfs, target, sources, &e), &e);
+    return store_failed(err, dfs_concat(s->dfs, target, sources, &e), &e);
 }
 
 static int hdfs_read(struct stream *f, void *data, size_t size, size_t *ret_read, struct err *err)

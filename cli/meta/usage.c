@@ -1,6 +1,7 @@
 /* usage.c - df and du: space.
  * Thread: the command's. */
-#include "cli/fs/internal.h"
+#include "cli/meta/meta.h"
+#include "common/base/base.h"
 
 struct usage {
     struct table table;
