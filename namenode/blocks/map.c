@@ -392,8 +392,7 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *ret)
         ret->scheduled += node_storage_scheduled(nodes_storage(b->nodes, s));
     for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
         ret->pending_deletion += nodes_at(b->nodes, i)->invalid_count;
-    ret->bytes_of_records = pool_bytes(&b->pool) + pool_bytes(&b->sides) +
-                            idmap_bytes(&b->by_id);
+    ret->bytes_of_records = pool_bytes(&b->pool) + pool_bytes(&b->sides) + idmap_bytes(&b->by_id);
     for (uint32_t s = 0; s < b->storage_capacity; s++)
         ret->bytes_of_records += b->storages[s].capacity * sizeof(handle_t);
 }

@@ -7,23 +7,12 @@
  * compared with a replay of all the bytes, and with itself saved and loaded. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "counts.h"
 #include "namenode/blocks/blocks.h"
 #include "namenode/image/image.h"
 #include "namenode/journal/journal.h"
-
-enum { MAX_ENTRIES = 400, MAX_BLOCKS = 6, BLOCK_SIZE = 1 << 20, PATH_SIZE = 100 };
-
-struct entry {
-    char path[PATH_SIZE];
-    enum inode_type type;
-    uint64_t id, mtime, atime;
-    uint16_t mode, replication;
-    char user[8], group[8], client[8];
-    bool open, last_open; /* last_open: the last block is being written */
-    unsigned blocks;
-    struct edit_block block[MAX_BLOCKS];
-};
 
 static struct entry model[MAX_ENTRIES];
 static unsigned entries;
@@ -529,20 +518,7 @@ static void op_reassign(void)
 static void op_unmodelled(void)
 {
     struct entry *d = random_entry(INODE_DIR), *f = random_entry(INODE_FILE);
-    struct edit e = {.code = OP_set_quota};
-    e.set_quota.path = slice_of(d->path);
-    e.set_quota.ns = rng_below(&rng, 2) != 0 ? 100000 : NS_NO_QUOTA;
-    e.set_quota.ds = NS_NO_QUOTA;
-    commit(&e);
-    e = (struct edit){.code = OP_set_quota_by_storage_type};
-    e.set_quota_by_storage_type.path = slice_of(d->path);
-    e.set_quota_by_storage_type.type = (uint32_t)rng_below(&rng, QUOTA_TYPES);
-    e.set_quota_by_storage_type.quota = rng_below(&rng, 2) != 0 ? 1 << 30 : NS_NO_QUOTA;
-    commit(&e);
-    e = (struct edit){.code = OP_set_storage_policy};
-    e.set_storage_policy.path = slice_of(d->path);
-    e.set_storage_policy.policy = (uint8_t)(rng_below(&rng, 2) != 0 ? 7 : 0);
-    commit(&e);
+    struct edit e;
     struct edit_xattr x = {XATTR_USER, slice_of(rng_below(&rng, 2) ? "k1" : "k2"),
                            slice_of("value")};
     e = (struct edit){.code = rng_below(&rng, 3) != 0 ? OP_set_xattr : OP_remove_xattr};
@@ -567,12 +543,47 @@ static void op_unmodelled(void)
     f->mode = (f->mode & 01000) | 0751;
 }
 
+/* Numbers that are exceeded now and then. */
+static void op_quota(void)
+{
+    struct entry *d = random_entry(INODE_DIR);
+    struct edit e = {.code = OP_set_quota};
+    uint32_t type = (uint32_t)rng_below(&rng, QUOTA_TYPES);
+    if (!d->has_quota)
+        memset(&d->quota, 0xff, sizeof(d->quota)); /* NS_NO_QUOTA */
+    d->has_quota = true;
+    d->quota.ns = rng_below(&rng, 2) != 0 ? rng_below(&rng, 60) : NS_NO_QUOTA;
+    d->quota.ds = rng_below(&rng, 2) != 0 ? rng_below(&rng, 100) * BLOCK_SIZE : NS_NO_QUOTA;
+    d->quota.type[type] = rng_below(&rng, 2) != 0 ? rng_below(&rng, 40) * BLOCK_SIZE : NS_NO_QUOTA;
+    e.set_quota =
+        (struct op_set_quota){.path = slice_of(d->path), .ns = d->quota.ns, .ds = d->quota.ds};
+    commit(&e);
+    e = (struct edit){.code = OP_set_quota_by_storage_type};
+    e.set_quota_by_storage_type.path = slice_of(d->path);
+    e.set_quota_by_storage_type.type = type;
+    e.set_quota_by_storage_type.quota = d->quota.type[type];
+    commit(&e);
+}
+
+static void op_policy(void)
+{
+    static const uint8_t policies[] = {0, 0, 1, 2, 5, 7, 10, 12, 14, 15};
+    struct entry *e = random_entry(rng_below(&rng, 2) != 0 ? INODE_DIR : INODE_FILE);
+    struct edit edit = {.code = OP_set_storage_policy};
+    if (e == NULL)
+        return;
+    e->policy = policies[rng_below(&rng, ARRAY_SIZE(policies))];
+    edit.set_storage_policy.path = slice_of(e->path);
+    edit.set_storage_policy.policy = e->policy;
+    commit(&edit);
+}
+
 static void (*const operations[])(void) = {
-    op_mkdir,    op_mkdir,         op_mkdir,           op_create,          op_create,
-    op_create,   op_add_block,     op_add_block,       op_close,           op_append,
-    op_delete,   op_rename,        op_rename,          op_rename,          op_attributes,
-    op_symlink,  op_abandon_block, op_concat,          op_update_pipeline, op_truncate,
-    op_reassign, op_unmodelled,    op_set_replication, op_close,           op_concat,
+    op_mkdir,           op_mkdir,     op_mkdir,      op_create,     op_create,          op_create,
+    op_add_block,       op_add_block, op_close,      op_append,     op_delete,          op_rename,
+    op_rename,          op_rename,    op_attributes, op_symlink,    op_abandon_block,   op_concat,
+    op_update_pipeline, op_truncate,  op_reassign,   op_unmodelled, op_set_replication, op_close,
+    op_concat,          op_quota,     op_policy,     op_policy,
 };
 
 /* ---- comparing ---- */
@@ -670,6 +681,7 @@ static void compare(bool thoroughly)
         compare_entry(&model[i]);
     ns_summarize(nn->ns, ns_root(nn->ns), &sum);
     cr_assert_eq(sum.files + sum.directories + sum.symlinks, entries);
+    counts_compare(nn, model, entries, &rng);
     cr_assert_eq(nn_verify(nn, &err), 0, "%s", err.text);
     uint64_t digest = nn_digest(nn);
     check_image(digest);
@@ -680,6 +692,7 @@ static void compare(bool thoroughly)
 static void run(uint64_t seed, unsigned steps)
 {
     struct err err = {0};
+    unsigned most = 0;
     arena_init(&arena, 0);
     rng.state = seed;
     now = 1000000;
@@ -698,6 +711,7 @@ static void run(uint64_t seed, unsigned steps)
     for (unsigned step = 1; step <= steps; step++) {
         now += rng_below(&rng, 20);
         operations[rng_below(&rng, ARRAY_SIZE(operations))]();
+        most = entries > most ? entries : most;
         if (rng_below(&rng, 4) == 0)
             nn_collect(nn, (uint32_t)rng_below(&rng, 5));
         if (step % 100 == 0)
@@ -707,16 +721,28 @@ static void run(uint64_t seed, unsigned steps)
     while (nn_collect(nn, 100))
         ;
     compare(true);
-    cr_assert(nn->last_txid > steps / 2 && entries > 12,
-              "little has happened: %llu edits, %u entries", (unsigned long long)nn->last_txid,
-              entries);
+    cr_assert(nn->last_txid > steps / 2 && most > 12, "little has happened: %llu edits, %u entries",
+              (unsigned long long)nn->last_txid, most);
     nn_free(nn);
     buf_fini(&log_bytes);
     arena_fini(&arena);
 }
 
+/* HADRON_MODEL_SEEDS, HADRON_MODEL_STEPS, HADRON_MODEL_FIRST: a longer run, or one seed again. */
+static unsigned from_environment(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : (unsigned)strtoul(text, NULL, 10);
+}
+
 Test(model, agrees_with_the_state_whatever_happens)
 {
-    for (uint64_t seed = 1; seed <= 20; seed++)
-        run(seed, 3000);
+    unsigned first = from_environment("HADRON_MODEL_FIRST", 1);
+    unsigned seeds = from_environment("HADRON_MODEL_SEEDS", 20);
+    unsigned steps = from_environment("HADRON_MODEL_STEPS", 2000);
+    for (unsigned seed = first; seed < first + seeds; seed++) {
+        run(seed, steps);
+        if (seeds > 100 && seed % 100 == 0)
+            printf("%u seeds\n", seed);
+    }
 }
