@@ -34,6 +34,29 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* What this thread alone took, whatever else the machine did. */
+static double cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+struct watch {
+    double wall, cpu;
+};
+
+static struct watch watch_start(void)
+{
+    return (struct watch){now_s(), cpu_s()};
+}
+
+static const char *took(struct watch w, char out[48])
+{
+    snprintf(out, 48, "%.1f s (%.1f s CPU)", now_s() - w.wall, cpu_s() - w.cpu);
+    return out;
+}
+
 static double resident_mb(void)
 {
     unsigned long all = 0, resident = 0;
@@ -152,7 +175,8 @@ static void build(uint64_t count)
     CHECK(dirs != NULL && nn_new(&identity, "hdfs", "supergroup", &nn, &err) == 0);
     perm = ns_inode(nn->ns, ns_root(nn->ns))->perm;
     add_nodes(storages);
-    double start = now_s();
+    struct watch start = watch_start();
+    char text[48];
     uint64_t at = live_bytes();
     make_dirs(count, dirs);
     show("directory", at, count);
@@ -171,8 +195,8 @@ static void build(uint64_t count)
     show("file, a block in three places", at, count * THREE);
     struct ns_stats n;
     ns_stats(nn->ns, &n);
-    printf("%llu inodes made in %.1f s, resident %.0f MB\n", (unsigned long long)n.inodes,
-           now_s() - start, resident_mb());
+    printf("%llu inodes made in %s, resident %.0f MB\n", (unsigned long long)n.inodes,
+           took(start, text), resident_mb());
     free(dirs);
 }
 
@@ -189,27 +213,28 @@ static void save_and_load(const char *path)
     struct err err = {0};
     struct stat st;
     FILE *f = fopen(path, "w");
-    double start = now_s();
+    struct watch start = watch_start();
+    char saved[48], loaded[48];
     CHECK(f != NULL && image_save(nn, to_file, f, md5, &err) == 0);
     CHECK(fclose(f) == 0);
-    double saved = now_s() - start;
+    (void)took(start, saved);
     uint64_t digest = nn_digest(nn);
     nn_free(nn);
     int fd = open(path, O_RDONLY);
     CHECK(fd >= 0 && fstat(fd, &st) == 0);
-    start = now_s();
+    start = watch_start();
     void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     CHECK(bytes != MAP_FAILED);
     CHECK(image_load(bytes, (size_t)st.st_size, &identity, &nn, &err) == 0);
-    printf("image %.0f MB, saved in %.1f s, loaded in %.1f s\n", (double)st.st_size / 1e6, saved,
-           now_s() - start);
+    printf("image %.0f MB, saved in %s, loaded in %s\n", (double)st.st_size / 1e6, saved,
+           took(start, loaded));
     munmap(bytes, (size_t)st.st_size);
     close(fd);
     unlink(path);
     CHECK(nn_digest(nn) == digest);
-    start = now_s();
+    start = watch_start();
     CHECK(nn_verify(nn, &err) == 0);
-    printf("everything recounted and equal in %.1f s\n", now_s() - start);
+    printf("everything recounted and equal in %s\n", took(start, loaded));
     fflush(stdout);
 }
 
@@ -238,28 +263,33 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void percentiles(const char *what, double *at, size_t n)
+{
+    qsort(at, n, sizeof(*at), by_size);
+    printf("  %s: p50 %.2f, p99 %.2f, longest %.2f ms\n", what, at[n / 2] * 1e3,
+           at[n * 99 / 100] * 1e3, at[n - 1] * 1e3);
+}
+
 /* Slices of freeing, each followed by another client's call, as the state thread takes turns. */
 static void collect(struct arena *arena)
 {
     enum { MAX = 100000 };
-    static double waits[MAX];
+    static double slices[MAX], waits[MAX];
     size_t n = 0;
-    double start = now_s(), longest = 0;
-    bool more = true;
-    while (more && n < MAX) {
-        double t = now_s();
-        more = nn_collect(nn, COLLECT);
-        double slice = now_s() - t;
+    struct watch start = watch_start();
+    char text[48];
+    for (bool more = true; more && n < MAX; n++) {
+        struct watch w = watch_start();
         struct resolved r;
+        more = nn_collect(nn, COLLECT);
+        slices[n] = cpu_s() - w.cpu;
         CHECK(look_up("/bench00000/g00009/t00003/d00003/part-00001", arena, &r) != 0);
-        waits[n++] = now_s() - t;
+        waits[n] = now_s() - w.wall;
         arena_reset(arena);
-        longest = slice > longest ? slice : longest;
     }
-    qsort(waits, n, sizeof(waits[0]), by_size);
-    printf("freeing it: %.2f s in %zu slices, the longest %.2f ms; another's call behind a slice: "
-           "p50 %.2f, p99 %.2f ms\n",
-           now_s() - start, n, longest * 1e3, waits[n / 2] * 1e3, waits[n * 99 / 100] * 1e3);
+    printf("freeing it: %s in %zu slices\n", took(start, text), n);
+    percentiles("a slice, CPU", slices, n);
+    percentiles("another client's call behind a slice", waits, n);
 }
 
 static void big_trees(void)
@@ -372,15 +402,16 @@ static void replay(uint64_t files)
         log_file(path, i);
     }
     CHECK(nn_new(&identity, "hdfs", "supergroup", &nn, &err) == 0);
-    double start = now_s();
+    struct watch start = watch_start();
+    char text[48];
     CHECK(edit_reader_init(&r, buf_head(&log_bytes), buf_size(&log_bytes), 1, &err) == 0);
     while (edit_read(&r, &scratch, &e, &err) == EDIT_READ_ONE) {
         CHECK(edit_apply(nn, &e, &err) == 0);
         arena_reset(&scratch);
     }
     CHECK(nn->last_txid == edit_count);
-    printf("%llu edits (%.0f MB) replayed in %.1f s\n", (unsigned long long)edit_count,
-           (double)buf_size(&log_bytes) / 1e6, now_s() - start);
+    printf("%llu edits (%.0f MB) replayed in %s\n", (unsigned long long)edit_count,
+           (double)buf_size(&log_bytes) / 1e6, took(start, text));
     buf_fini(&log_bytes);
     arena_fini(&scratch);
     nn_free(nn);
