@@ -1,7 +1,7 @@
 /* handles.c - open files, and when a written one is closed.
  * Thread: any; each handle has its lock, which is held while a server is asked: one file, one
- * caller at a time, but for reads. A file of libdfs can't be written again once it is closed, yet
- * the kernel tells of each close(2) of a shared descriptor alike (flush), and of the last one only
+ * caller at a time, but for reads. A file that has bytes is written again by an append. The kernel
+ * tells of each close(2) of a shared descriptor alike (flush), and of the last one only
  * when nobody waits for an answer any more (release). So: (1) a flush that is surely the last one
  * closes the file, and close(2) gets its result; (2) any other flush does hflush: close(2) gets the
  * errors of all bytes, and release closes; (3) "surely": the process that opened it asks, has no
@@ -11,11 +11,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <utlist.h>
 
 #include "common/obs/obs.h"
 #include "fuse/internal.h"
+
+enum { CUT_MS = 60000, CUT_LOOK_MS = 500 };
 
 /* The process of a thread; 0: not known, as of another pid namespace. */
 static pid_t process_of(pid_t thread)
@@ -158,6 +161,7 @@ static void abandon_writer(struct mount *m, struct handle *h)
     (void)nodes_end_write(&m->nodes, h->node);
 }
 
+/* With the lock. */
 static int truncate_locked(struct mount *m, struct handle *h)
 {
     if (h->state == HANDLE_READING)
@@ -178,10 +182,64 @@ static int truncate_locked(struct mount *m, struct handle *h)
     return rc;
 }
 
-int handle_truncate(struct mount *m, struct handle *h)
+static int close_writer(struct mount *m, struct handle *h, const char *path);
+
+static void pause_ms(int64_t ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    while (nanosleep(&t, &t) != 0)
+        ;
+}
+
+/* The servers cut the last block in their own time. */
+static int wait_till_closed(struct mount *m, const char *path)
+{
+    struct dfs_error error = {0};
+    bool closed = false;
+    for (int64_t waited = 0, pause = 20; waited < CUT_MS; waited += pause) {
+        int rc = dfs_is_closed(m->fs, path, &closed, &error);
+        if (rc != 0)
+            return mount_errno(rc, &error, "truncate", path);
+        if (closed)
+            return 0;
+        pause = pause * 2 < CUT_LOOK_MS ? pause * 2 : CUT_LOOK_MS;
+        pause_ms(pause);
+    }
+    return -EAGAIN;
+}
+
+int mount_cut(struct mount *m, const char *path, uint64_t size)
+{
+    struct dfs_error error = {0};
+    bool done;
+    int rc = dfs_truncate(m->fs, path, size, &done, &error);
+    if (rc != 0)
+        return mount_errno(rc, &error, "truncate", path);
+    return done ? 0 : wait_till_closed(m, path);
+}
+
+/* With the lock: the file is closed, cut, and the next write will append to it. */
+static int cut_locked(struct mount *m, struct handle *h, uint64_t size)
+{
+    if (h->state == HANDLE_READING)
+        return -EBADF;
+    if (h->state == HANDLE_FAILED)
+        return h->failure;
+    char *path = NULL;
+    TRY(nodes_path(&m->nodes, h->node, NULL, &path));
+    int rc = h->state == HANDLE_WRITING ? close_writer(m, h, path) : 0;
+    if (rc == 0) {
+        h->state = HANDLE_PENDING;
+        rc = mount_cut(m, path, size);
+    }
+    free(path);
+    return rc;
+}
+
+int handle_truncate(struct mount *m, struct handle *h, uint64_t size)
 {
     pthread_mutex_lock(&h->lock);
-    int rc = truncate_locked(m, h);
+    int rc = size == 0 ? truncate_locked(m, h) : cut_locked(m, h, size);
     pthread_mutex_unlock(&h->lock);
     return rc;
 }
@@ -204,14 +262,14 @@ int handle_open_reader(struct mount *m, uint64_t node, struct handle **ret)
     return rc;
 }
 
-int handle_open_writer(struct mount *m, uint64_t node, bool truncate, pid_t pid,
-                       struct handle **ret)
+int handle_open_writer(struct mount *m, uint64_t node, int flags, pid_t pid, struct handle **ret)
 {
     struct handle *h = handle_new(m, node, HANDLE_PENDING);
     if (h == NULL)
         return -ENOMEM;
     h->opener = process_of(pid);
-    int rc = truncate ? handle_truncate(m, h) : 0;
+    h->append = (flags & O_APPEND) != 0;
+    int rc = (flags & O_TRUNC) != 0 ? handle_truncate(m, h, 0) : 0;
     if (rc == 0)
         *ret = h;
     else
@@ -219,11 +277,12 @@ int handle_open_writer(struct mount *m, uint64_t node, bool truncate, pid_t pid,
     return rc;
 }
 
-int handle_create(struct mount *m, uint64_t node, uint32_t mode, bool overwrite, pid_t pid,
+int handle_create(struct mount *m, uint64_t node, uint32_t mode, int flags, pid_t pid,
                   struct handle **ret)
 {
     char *path = NULL;
     TRY(nodes_path(&m->nodes, node, NULL, &path));
+    bool overwrite = (flags & O_TRUNC) != 0 && (flags & O_EXCL) == 0;
     struct dfs_create_options options = {.overwrite = overwrite, .mode = mode};
     struct handle *h = handle_new(m, node, HANDLE_PENDING);
     int rc = h != NULL ? start_writer(m, h, path, &options) : -ENOMEM;
@@ -231,6 +290,7 @@ int handle_create(struct mount *m, uint64_t node, uint32_t mode, bool overwrite,
         (void)dfs_chmod(m->fs, path, 0, NULL);
     if (rc == 0) {
         h->opener = process_of(pid);
+        h->append = (flags & O_APPEND) != 0;
         *ret = h;
     } else if (h != NULL) {
         handle_release(m, h);
@@ -268,21 +328,44 @@ ssize_t handle_read(struct mount *m, struct handle *h, void *data, size_t size, 
     return n >= 0 ? n : mount_errno((int)n, &error, "read", "");
 }
 
-/* With the lock: the first write to a file that was opened without truncation. */
-static int need_writer(struct mount *m, struct handle *h)
+/* With the lock: goes on behind the bytes that the file has. */
+static int append_writer(struct mount *m, struct handle *h, const char *path, uint64_t length)
+{
+    struct dfs_error error = {0};
+    TRY(nodes_begin_write(&m->nodes, h->node));
+    int rc = dfs_append(m->fs, path, 0, &h->writer, &error);
+    if (rc != 0) {
+        (void)nodes_end_write(&m->nodes, h->node);
+        return mount_errno(rc, &error, "append to", path);
+    }
+    h->state = HANDLE_WRITING;
+    h->size = dfs_length(h->writer);
+    h->dirty = false;
+    nodes_wrote(&m->nodes, h->node, h->size);
+    return h->size == length ? 0 : -EAGAIN; /* another writer was there in between */
+}
+
+/* With the lock: the first write to a file that was opened without truncation, or after it was
+ * closed by a flush. */
+static int need_writer(struct mount *m, struct handle *h, uint64_t offset)
 {
     if (h->state == HANDLE_WRITING)
         return 0;
     if (h->state == HANDLE_FAILED)
         return h->failure;
-    if (h->state != HANDLE_PENDING)
+    if (h->state == HANDLE_READING)
         return -EOPNOTSUPP;
     char *path = NULL;
     struct dfs_stat stat = {0};
     TRY(nodes_path(&m->nodes, h->node, NULL, &path));
     int rc = stat_file(m, path, &stat);
     if (rc == 0) {
-        rc = stat.length > 0 ? -EOPNOTSUPP : restart_writer(m, h, path, &stat);
+        if (offset != stat.length && !h->append)
+            rc = -EOPNOTSUPP;
+        else if (stat.length == 0)
+            rc = restart_writer(m, h, path, &stat);
+        else
+            rc = append_writer(m, h, path, stat.length);
         dfs_stat_free(&stat);
     }
     free(path);
@@ -293,8 +376,8 @@ static ssize_t write_locked(struct mount *m, struct handle *h, const void *data,
                             uint64_t offset)
 {
     struct dfs_error error = {0};
-    TRY(need_writer(m, h));
-    if (offset != h->size)
+    TRY(need_writer(m, h, offset));
+    if (offset != h->size && !h->append)
         return -EOPNOTSUPP;
     ssize_t n = dfs_write(h->writer, data, size, &error);
     if (n < 0) {

@@ -100,21 +100,24 @@ struct handle {
     struct dfs_file *reader, *writer;
     uint64_t size; /* written so far */
     bool dirty;    /* since the last flush */
+    bool append;   /* O_APPEND: whatever the kernel takes for the end, bytes go there */
     int failure;   /* errno of FAILED, negative */
     pid_t opener;  /* process, 0: not known */
 };
 must_use int handle_open_reader(struct mount *m, uint64_t node, struct handle **ret);
-/* For a file that exists; truncate: as O_TRUNC. */
-must_use int handle_open_writer(struct mount *m, uint64_t node, bool truncate, pid_t pid,
+/* For a file that exists; flags: of open(2), O_TRUNC and O_APPEND count. */
+must_use int handle_open_writer(struct mount *m, uint64_t node, int flags, pid_t pid,
                                 struct handle **ret);
 /* A new file, that has a node already. */
-must_use int handle_create(struct mount *m, uint64_t node, uint32_t mode, bool overwrite, pid_t pid,
+must_use int handle_create(struct mount *m, uint64_t node, uint32_t mode, int flags, pid_t pid,
                            struct handle **ret);
 ssize_t handle_read(struct mount *m, struct handle *h, void *data, size_t size, uint64_t offset);
 ssize_t handle_write(struct mount *m, struct handle *h, const void *data, size_t size,
                      uint64_t offset);
-/* Makes it empty, as by creating it again. */
-must_use int handle_truncate(struct mount *m, struct handle *h);
+/* Makes it shorter; empty as by creating it again. */
+must_use int handle_truncate(struct mount *m, struct handle *h, uint64_t size);
+/* The same for a file that nobody writes. */
+must_use int mount_cut(struct mount *m, const char *path, uint64_t size);
 must_use int handle_flush(struct mount *m, struct handle *h, pid_t pid);
 must_use int handle_sync(struct mount *m, struct handle *h);
 void handle_release(struct mount *m, struct handle *h);

@@ -17,7 +17,6 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     struct mount *m = mount_of(req);
     struct fuse_entry_param entry = {0};
     struct handle *h = NULL;
-    bool overwrite = (fi->flags & O_TRUNC) != 0 && (fi->flags & O_EXCL) == 0;
     if (!utf8_valid(slice_of(name))) {
         fuse_reply_err(req, EILSEQ);
         return;
@@ -25,7 +24,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     uint64_t node = nodes_use(&m->nodes, parent, name, false);
     int rc = node == 0 ? -ENOMEM : 0;
     if (rc == 0)
-        rc = handle_create(m, node, mode & 01777, overwrite, fuse_req_ctx(req)->pid, &h);
+        rc = handle_create(m, node, mode & 01777, fi->flags, fuse_req_ctx(req)->pid, &h);
     if (rc == 0)
         rc = mount_make_entry(m, parent, name, &entry);
     if (node != 0)
@@ -49,9 +48,8 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
     struct mount *m = mount_of(req);
     struct handle *h = NULL;
     bool writes = (fi->flags & O_ACCMODE) != O_RDONLY;
-    int rc =
-        writes ? handle_open_writer(m, node, (fi->flags & O_TRUNC) != 0, fuse_req_ctx(req)->pid, &h)
-               : handle_open_reader(m, node, &h);
+    int rc = writes ? handle_open_writer(m, node, fi->flags, fuse_req_ctx(req)->pid, &h)
+                    : handle_open_reader(m, node, &h);
     if (rc != 0) {
         fuse_reply_err(req, -rc);
         return;

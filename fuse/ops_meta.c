@@ -128,15 +128,15 @@ void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 }
 
 /* truncate(2) of a file that isn't open here. */
-static int truncate_closed(struct mount *m, fuse_ino_t node)
+static int truncate_closed(struct mount *m, fuse_ino_t node, uint64_t size)
 {
-    struct handle *h;
+    char *path = NULL;
     uint64_t written;
     if (nodes_written_size(&m->nodes, node, &written))
         return -EBUSY;
-    TRY(handle_open_writer(m, node, true, 0, &h));
-    int rc = handle_sync(m, h);
-    handle_release(m, h);
+    TRY(nodes_path(&m->nodes, node, NULL, &path));
+    int rc = mount_cut(m, path, size);
+    free(path);
     return rc;
 }
 
@@ -146,9 +146,9 @@ static int set_file_size(struct mount *m, fuse_ino_t node, uint64_t size, struct
     TRY(mount_getattr(m, node, &now));
     if ((uint64_t)now.st_size == size)
         return 0;
-    if (size != 0)
+    if (size > (uint64_t)now.st_size) /* HDFS has no holes, and writing zeros may take for ever */
         return -EOPNOTSUPP;
-    return h != NULL ? handle_truncate(m, h) : truncate_closed(m, node);
+    return h != NULL ? handle_truncate(m, h, size) : truncate_closed(m, node, size);
 }
 
 static int set_owner(struct mount *m, const char *path, const struct stat *attr, int to_set)
