@@ -124,10 +124,10 @@ must_use int blocks_reopen(struct blocks *b, handle_t block);
 must_use int blocks_begin_recovery(struct blocks *b, handle_t block, uint64_t recovery_id);
 uint64_t blocks_recovery_id(const struct blocks *b, handle_t block); /* 0: none */
 /* The same, and one of the expected nodes is ordered to lead it: the live one heard last among
- * those that didn't lead one yet. *ret_node 0: there is none. The attempt has time until until_ms.
- */
+ * those that didn't lead one yet. *ret_node 0: there is none. The first attempt
+ * has limit_ms, each one more of that than the last, up to six times. */
 must_use int blocks_start_recovery(struct blocks *b, handle_t block, uint64_t recovery_id,
-                                   int64_t until_ms, uint32_t *ret_node);
+                                   int64_t mono_ms, int64_t limit_ms, uint32_t *ret_node);
 /* No attempt was made yet, or the time of the last one is over. */
 bool blocks_recovery_due(const struct blocks *b, handle_t block, int64_t mono_ms);
 /* The node that leads it; 0: none. */

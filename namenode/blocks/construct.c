@@ -9,7 +9,7 @@
 
 #include "namenode/blocks/internal.h"
 
-enum { EXPECTED_MAX = 512 };
+enum { EXPECTED_MAX = 512, ATTEMPTS_MAX = 6 };
 
 void construction_free(struct construction *c)
 {
@@ -344,15 +344,16 @@ static struct expected_replica *choose_leader(const struct blocks *b, struct con
     return best;
 }
 
-int blocks_start_recovery(struct blocks *b, handle_t block, uint64_t recovery_id, int64_t until_ms,
-                          uint32_t *ret_node)
+int blocks_start_recovery(struct blocks *b, handle_t block, uint64_t recovery_id, int64_t mono_ms,
+                          int64_t limit_ms, uint32_t *ret_node)
 {
     TRY(blocks_begin_recovery(b, block, recovery_id));
     struct block *blk = block_at(b, block);
     struct construction *c = construction_of(b, blk);
     recovery_drop(b, blk);
     c->block = block;
-    c->until_ms = until_ms;
+    c->attempts += c->attempts < ATTEMPTS_MAX;
+    c->until_ms = mono_ms + limit_ms * c->attempts;
     DL_APPEND(b->recoveries, c);
     struct expected_replica *leader = choose_leader(b, c);
     if (leader != NULL) {

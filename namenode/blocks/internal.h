@@ -66,6 +66,7 @@ struct construction {
     struct construction *prev, *next; /* of the recoveries, oldest attempt first */
     handle_t block;                   /* 0: not among them */
     uint32_t leader;                  /* node */
+    uint32_t attempts;
     int64_t until_ms;
     bool cut;
     uint64_t full_length; /* before it was cut */

@@ -60,8 +60,8 @@ int lease_start_recovery(const struct handler_env *env, handle_t block, uint64_t
     struct nn *nn = env->nn;
     struct block_info info;
     uint32_t leader = 0;
-    int64_t until_ms = mono_ms + ATTEMPT_HEARTBEATS * env->settings->heartbeat_interval_ms;
-    if (blocks_start_recovery(nn->blocks, block, recovery_id, until_ms, &leader) != 0)
+    int64_t limit_ms = ATTEMPT_HEARTBEATS * env->settings->heartbeat_interval_ms;
+    if (blocks_start_recovery(nn->blocks, block, recovery_id, mono_ms, limit_ms, &leader) != 0)
         return no_memory(err);
     blocks_get(nn->blocks, block, &info);
     log_info("block recovery started block=%" PRIu64 " id=%" PRIu64 " leader=%s:%u", info.id,

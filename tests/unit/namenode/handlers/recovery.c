@@ -486,8 +486,11 @@ Test(recovery, hard_limit_is_the_namenodes_own_doing)
     cr_assert_eq(handlers_tick(&f.env, f.now_ms, f.mono_ms, &f.call.err), 0);
     cr_assert_eq(f.edits, edits, "once");
     struct order first = told_order();
-    for (int i = 1; i <= 5; i++) { /* as long as it takes, each in turn */
-        f.mono_ms += 31 * 1000;
+    for (int i = 1; i <= 8; i++) { /* as long as it takes, each in turn, with more and more time */
+        f.mono_ms += 29 * 1000 * (i < 6 ? i : 6);
+        cr_assert_eq(handlers_tick(&f.env, f.now_ms, f.mono_ms, &f.call.err), 0);
+        cr_assert_eq(told_order().node, -1);
+        f.mono_ms += 2 * 1000 * (i < 6 ? i : 6);
         cr_assert_eq(handlers_tick(&f.env, f.now_ms, f.mono_ms, &f.call.err), 0);
         struct order next = told_order();
         cr_assert(next.node != -1 && next.node != first.node && next.id > first.id);
