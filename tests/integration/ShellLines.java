@@ -9,12 +9,14 @@ import java.security.PrivilegedExceptionAction;
 import java.util.Arrays;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FsShell;
+import org.apache.hadoop.hdfs.tools.DFSAdmin;
 import org.apache.hadoop.security.UserGroupInformation;
 import org.apache.hadoop.util.ToolRunner;
 
 /**
  * Runs many command lines of Hadoop's shell in one JVM. Arguments: URL, file of lines, folder of results.
  * A line: user, file for standard input, then the arguments, all separated by tabs. Line N leaves N.out, N.err, N.rc.
+ * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin" are the administrator's tool's.
  */
 public final class ShellLines {
     public static void main(String[] args) throws Exception {
@@ -28,8 +30,10 @@ public final class ShellLines {
 
     private static void run(String url, String[] words, String base) throws Exception {
         String[] command = Arrays.copyOfRange(words, 2, words.length);
+        String[] names = words[0].split("/");
         UserGroupInformation user = words[0].isEmpty() ? UserGroupInformation.getLoginUser()
-            : UserGroupInformation.createRemoteUser(words[0]);
+            : names.length == 1 ? UserGroupInformation.createRemoteUser(names[0])
+            : UserGroupInformation.createProxyUser(names[0], UserGroupInformation.createRemoteUser(names[1]));
         PrintStream out = System.out, err = System.err;
         InputStream in = System.in;
         int rc;
@@ -42,6 +46,8 @@ public final class ShellLines {
             rc = user.doAs((PrivilegedExceptionAction<Integer>) () -> {
                 Configuration conf = new Configuration();
                 conf.set("fs.defaultFS", url);
+                if (command[0].equals("dfsadmin"))
+                    return ToolRunner.run(new DFSAdmin(conf), Arrays.copyOfRange(command, 1, command.length));
                 FsShell shell = new FsShell();
                 shell.setConf(conf);
                 try {
