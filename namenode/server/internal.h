@@ -65,6 +65,18 @@ void checkpoints_start_waiting(struct server *s);
 void checkpoints_save(void *server, struct rpc_call *take_call);
 void checkpoints_stop(struct server *s);
 
+/* trash.c; thread: state */
+struct trash {
+    int64_t keep_ms, interval_ms; /* interval 0: off */
+    int64_t next_ms, round_ms;    /* wall */
+    bool clean_root, running;     /* running: a round is under way */
+    char after[256];              /* the last user of the slice before */
+    size_t after_size;
+};
+void trash_init(struct server *s, int64_t now_ms);
+/* True: more is to be done at once. */
+bool trash_tick(struct server *s, int64_t now_ms);
+
 /* racks.c: net.topology.* */
 struct racks;
 must_use int racks_new(const struct conf *conf, struct racks **ret, struct err *err);
@@ -130,6 +142,7 @@ struct server {
     struct gate gate;
     struct status *status;
     struct checkpoints checkpoints;
+    struct trash trash;
     int64_t next_second_ms, next_blocks_ms; /* monotonic */
     bool work_left;                         /* a slice of long work was cut off */
 };

@@ -55,6 +55,7 @@ static void prepare_state(struct server *s)
                                   .software_version = "3.4.3"};
     ns_set_now(s->nn->ns, mono_ms);
     ns_lease_renew_all(s->nn->ns, mono_ms);
+    trash_init(s, clock_wall_ms());
     retry_restart(s->nn->retry, mono_ms);
     blocks_start(s->nn->blocks, s->nn->generation_stamp, mono_ms);
 }

@@ -86,6 +86,7 @@ static void each_second(struct server *s, int64_t mono_ms)
     if (handlers_tick(&s->env, clock_wall_ms(), mono_ms, &err) != 0)
         log_limited(LOG_WARN, "leases could not be looked at why=%s", log_quote(err.text));
     checkpoints_tick(s, mono_ms);
+    s->work_left |= trash_tick(s, clock_wall_ms());
     status_tick(s, mono_ms);
 }
 
@@ -103,6 +104,8 @@ static void run_due(struct server *s)
         s->work_left = blocks_tick(s->nn->blocks, mono_ms, &s->rng, BLOCKS_BUDGET);
     }
     s->work_left |= nn_collect(s->nn, COLLECT_BUDGET);
+    if (s->trash.running)
+        s->work_left |= trash_tick(s, clock_wall_ms());
 }
 
 /* ---- the thread ---- */
