@@ -49,6 +49,21 @@ start_cluster() { # N_DATANODES [k=v..]: sets dir, base, url
   url=$("$cluster" start "$dir" "$n" "$base" "$@") || fail "the cluster does not start"
 }
 
+start_nodes() { # [KIND [k=v..]]: as start_cluster 3, with the DataNodes ours, "java" ones of a real Hadoop, or "mixed"
+  local kind=${1:-ours} ours=3 i; shift $(($# > 0))
+  case $kind in java) ours=0 ;; mixed) ours=2 ;; esac
+  [ $ours = 3 ] && { start_cluster 3 "$@"; return; }
+  dir=$scratch/cluster${#clusters[@]}; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
+  at_end() { "$peer" stop "$dir/java" 2>/dev/null; }
+  "$cluster" namenode "$dir" "$base" "$@" || fail "the NameNode does not start"
+  for ((i = 0; i < 3; i++)); do
+    if [ $i -lt $ours ]; then "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name dn$i
+    else "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 40)) --name dn$i --no-wait; base=$((base + 3)); fi
+  done
+  base=${url##*:}
+  "$cluster" live "$dir" 3 || fail "the DataNodes do not register"
+}
+
 wait_until() { # SECONDS COMMAND...
   local deadline=$((SECONDS + $1)); shift
   until "$@"; do
