@@ -117,3 +117,58 @@ Test(finish, doubles_up_to_a_limit_then_ends)
     }
     cr_assert(!wr_patience_more(&p, &ms));
 }
+
+Test(pipeline, when_a_node_is_replaced)
+{
+    struct wr_pipeline p = streaming();
+    cr_assert_not(wr_replace_wanted(WR_REPLACE_ALWAYS, &p, 3, true, true), "nobody is missing");
+    wr_pipeline_drop(&p, 1, "x");
+    cr_assert(wr_replace_wanted(WR_REPLACE_ALWAYS, &p, 3, false, false));
+    cr_assert_not(wr_replace_wanted(WR_REPLACE_NEVER, &p, 3, true, true));
+    cr_assert_not(wr_replace_wanted(WR_REPLACE_DEFAULT, &p, 3, false, false), "two of three");
+    cr_assert(wr_replace_wanted(WR_REPLACE_DEFAULT, &p, 3, true, false));
+    cr_assert(wr_replace_wanted(WR_REPLACE_DEFAULT, &p, 3, false, true));
+    wr_pipeline_drop(&p, 0, "y");
+    cr_assert(wr_replace_wanted(WR_REPLACE_DEFAULT, &p, 3, false, false), "one of three");
+    cr_assert_not(wr_replace_wanted(WR_REPLACE_DEFAULT, &p, 2, true, true), "two are enough");
+}
+
+Test(pipeline, another_node_joins)
+{
+    struct wr_pipeline p = streaming();
+    static char uuids[4][8] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 3; i++)
+        ids[i].datanode_uuid = uuids[i];
+    wr_pipeline_drop(&p, 1, "x");
+    Hdfs__DatanodeID id = ids[0];
+    Hdfs__DatanodeInfo node = infos[0], *with[] = {&infos[0], &node, &infos[2]};
+    id.datanode_uuid = uuids[3];
+    node.id = &id;
+    Hdfs__LocatedBlock more = located;
+    more.locs = with;
+    cr_assert_eq(wr_pipeline_find_new(&p, &more), 1);
+    cr_assert_eq(wr_pipeline_adopt(&p, &more, NULL), 0);
+    cr_assert_eq(p.count, 3);
+    cr_assert_eq(wr_pipeline_find_new(&p, &more), -1);
+    Hdfs__DatanodeInfo *without[] = {&infos[0], &node};
+    more.locs = without;
+    more.n_locs = 2;
+    cr_assert_eq(wr_pipeline_adopt(&p, &more, NULL), ERR_PROTOCOL);
+}
+
+Test(pipeline, slow_and_congested_bits)
+{
+    struct wr_pipeline p = streaming();
+    struct xfer_ack slow = {.count = 3, .flags = {0, 2u << 7, 1u << 7}};
+    struct xfer_ack well = {.count = 3};
+    cr_assert_not(wr_ack_congested(&slow));
+    slow.flags[2] |= 3u << 5;
+    cr_assert(wr_ack_congested(&slow));
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(wr_pipeline_slow(&p, &slow, 3), -1);
+    cr_assert_eq(wr_pipeline_slow(&p, &well, 3), -1, "the row is broken");
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(wr_pipeline_slow(&p, &slow, 3), -1);
+    cr_assert_eq(wr_pipeline_slow(&p, &slow, 3), 1);
+    cr_assert_eq(wr_pipeline_slow(&p, &slow, 0), -1, "switched off");
+}

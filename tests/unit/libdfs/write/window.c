@@ -211,3 +211,83 @@ Test(window, sync_without_data_is_an_empty_packet)
     free(p.data);
     wr_window_fini(&w);
 }
+
+/* The node of an append: it has `size` bytes and the checksum of its last chunk, and takes a packet
+ * that starts inside a chunk only if it ends with that chunk. */
+static void receive_append(struct peer *p, const struct wr_packet *w)
+{
+    struct xfer_packet h;
+    ssize_t used = xfer_packet_decode((struct slice){w->wire, w->wire_size}, &h, NULL);
+    cr_assert_gt(used, 0);
+    cr_assert_eq(h.seqno, p->next_seqno++);
+    uint64_t offset = (uint64_t)h.offset, inside = offset % CHUNK;
+    cr_assert_leq(offset, p->size, "a hole");
+    if (inside != 0)
+        cr_assert_leq(inside + h.data_size, CHUNK, "%llu + %u", (unsigned long long)offset,
+                      h.data_size);
+    cr_assert_eq(crc_verify(kind, w->data, h.data_size, w->wire + used, 0, NULL), 0);
+    memcpy(p->data + offset, w->data, h.data_size);
+    p->size = offset + h.data_size > p->size ? offset + h.data_size : p->size;
+}
+
+static void append_pieces(uint64_t length, size_t piece, unsigned count, bool flush)
+{
+    struct wr_window w;
+    uint64_t block_size = 8192;
+    uint8_t data[8192];
+    struct peer p = {.data = calloc(1, sizeof(data)), .size = length};
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + i / 300);
+    memcpy(p.data, data, (size_t)length);
+    cr_assert_eq(wr_window_init(&w, kind, 1200, 100, NULL), 0);
+    wr_window_start(&w, block_size, length);
+    cr_assert_eq(w.acked, length);
+    uint64_t end = length + piece * count;
+    for (uint64_t at = length; at < end && at < block_size;) {
+        size_t taken, left = piece - (size_t)((at - length) % piece);
+        bool full;
+        cr_assert_eq(wr_window_add(&w, data + at, left, &taken, &full, NULL), 0);
+        at += taken;
+        if (full || (flush && (at - length) % piece == 0))
+            cr_assert_eq(wr_window_cut(&w, false, NULL), 0);
+        for (struct wr_packet *packet; (packet = wr_window_next(&w)) != NULL; wr_window_sent(&w))
+            receive_append(&p, packet);
+        while (!wr_window_all_acked(&w))
+            cr_assert_eq(wr_window_ack(&w, w.unacked->header.seqno, NULL), 0);
+    }
+    cr_assert_eq(wr_window_cut(&w, false, NULL), 0);
+    for (struct wr_packet *packet; (packet = wr_window_next(&w)) != NULL; wr_window_sent(&w))
+        receive_append(&p, packet);
+    end = end < block_size ? end : block_size;
+    cr_assert_eq(p.size, end);
+    cr_assert_eq(memcmp(p.data, data, (size_t)end), 0, "append of %zu to %llu", piece,
+                 (unsigned long long)length);
+    free(p.data);
+    wr_window_fini(&w);
+}
+
+Test(window, append_anywhere_in_a_chunk)
+{
+    static const uint64_t lengths[] = {0, 1, 511, 512, 513, 1000, 1023, 1024, 8000, 8191};
+    static const size_t pieces[] = {1, 10, 511, 512, 513, 1500};
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++)
+        for (size_t k = 0; k < ARRAY_SIZE(pieces); k++) {
+            append_pieces(lengths[i], pieces[k], 7, true);
+            append_pieces(lengths[i], pieces[k], 7, false);
+        }
+}
+
+Test(window, congestion_halves_and_grows_back)
+{
+    struct wr_window w;
+    cr_assert_eq(wr_window_init(&w, kind, PACKET, 80, NULL), 0);
+    wr_window_congestion(&w, true);
+    cr_assert_eq(w.allowed, 40);
+    for (int i = 0; i < 10; i++)
+        wr_window_congestion(&w, true);
+    cr_assert_eq(w.allowed, 1);
+    for (int i = 0; i < 100; i++)
+        wr_window_congestion(&w, false);
+    cr_assert_eq(w.allowed, 80);
+    wr_window_fini(&w);
+}
