@@ -36,21 +36,32 @@ static int begin(struct buf *out, const char *bean, const char *type, bool *firs
 }
 
 /* Lists of nodes are JSON inside of a string. */
+static int node_address(struct buf *out, const struct facts_node *n, uint32_t port)
+{
+    char address[320];
+    snprintf(address, sizeof(address), "%s:%u", n->host, port);
+    return web_put_json(out, address);
+}
+
 static int node_json(const struct facts_node *n, struct buf *out)
 {
-    TRY(buf_printf(out, "\"%s:%u\":{\"infoAddr\":\"%s:%u\",\"xferaddr\":\"%s:%u\",", n->host,
-                   n->port, n->host, n->http_port, n->host, n->port));
-    TRY(buf_printf(out, "\"lastContact\":%" PRId64 ",\"location\":\"%s\"", n->heard_ago_ms / 1000,
-                   n->rack));
+    TRY(node_address(out, n, n->port));
+    TRY(put(out, ":{\"infoAddr\":"));
+    TRY(node_address(out, n, n->http_port));
+    TRY(put(out, ",\"xferaddr\":"));
+    TRY(node_address(out, n, n->port));
+    TRY(buf_printf(out, ",\"lastContact\":%" PRId64 ",\"location\":", n->heard_ago_ms / 1000));
+    TRY(web_put_json(out, n->rack));
+    TRY(put(out, ",\"version\":"));
+    TRY(web_put_json(out, n->version));
+    TRY(put(out, ",\"adminState\":\"In Service\""));
     if (!n->alive)
-        return put(out, ",\"decommissioned\":false,\"adminState\":\"In Service\"}");
-    return buf_printf(out,
-                      ",\"usedSpace\":%" PRIu64 ",\"adminState\":\"In Service\","
-                      "\"nonDfsUsedSpace\":%" PRIu64 ",\"capacity\":%" PRIu64
-                      ",\"numBlocks\":%u,\"version\":\"%s\",\"used\":%" PRIu64
-                      ",\"remaining\":%" PRIu64 ",\"volfails\":%u}",
-                      n->used, n->non_dfs, n->capacity, n->blocks, n->version, n->used,
-                      n->remaining, n->failed_volumes);
+        return put(out, ",\"decommissioned\":false}");
+    return buf_printf(
+        out,
+        ",\"usedSpace\":%" PRIu64 ",\"nonDfsUsedSpace\":%" PRIu64 ",\"capacity\":%" PRIu64
+        ",\"numBlocks\":%u,\"used\":%" PRIu64 ",\"remaining\":%" PRIu64 ",\"volfails\":%u}",
+        n->used, n->non_dfs, n->capacity, n->blocks, n->used, n->remaining, n->failed_volumes);
 }
 
 static int node_list(struct buf *out, const char *name, const struct facts *f, bool alive)

@@ -134,7 +134,7 @@ Test(proxy, needs_both_a_user_and_a_host_that_fit)
     cr_assert_eq(authorize("*", NULL, "bob, carol", "bob", "10.1.2.3", &err), 0);
     cr_assert_eq(authorize("10.1.2.3", "*", NULL, "bob", "10.1.2.3", &err), 0);
     cr_assert_eq(authorize("10.1.2.4", "*", NULL, "bob", "10.1.2.3", &err), ERR_AUTHORIZATION);
-    cr_assert_str_eq(err.text, "Unauthorized connection for super-user: oozie from IP 10.1.2.3");
+    cr_assert_str_eq(err.text, "Unauthorized connection for super-user: oozie from IP /10.1.2.3");
     cr_assert_eq(authorize("10.0.0.0/8", "*", NULL, "bob", "10.200.2.3", &err), 0);
     cr_assert_eq(authorize("10.0.0.0/16", "*", NULL, "bob", "10.200.2.3", &err), ERR_AUTHORIZATION);
     cr_assert_eq(authorize("localhost", "*", NULL, "bob", "127.0.0.1", &err), 0);
