@@ -47,3 +47,11 @@ int fs_getErasureCodingPolicies(struct call *c)
     (void)res;
     return 0;
 }
+
+/* DataNodes are asked for no outliers, so none is known. */
+int fs_getSlowDatanodeReport(struct call *c)
+{
+    RESPOND(c, Cp__GetSlowDatanodeReportResponse, cp__get_slow_datanode_report_response);
+    (void)res;
+    return call_check_superuser(c);
+}
