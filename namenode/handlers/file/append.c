@@ -87,7 +87,7 @@ static int answer_last(struct call *c, handle_t file, bool new_block, Cp__Append
     if (!blocks_is_complete(blocks_of(c), last))
         return answer_block(c, file, last, &res->block);
     blocks_get(blocks_of(c), last, &info);
-    return new_block ? status_located_block(c, &info, 0, NULL, 0, false, &res->block) : 0;
+    return new_block ? status_located_block(c, &info, UINT64_MAX, NULL, 0, false, &res->block) : 0;
 }
 
 int fs_append(struct call *c)

@@ -3,6 +3,13 @@
 
 #include "namenode/handlers/file/internal.h"
 
+static const char *extended_text(struct call *c, const Hdfs__ExtendedBlock *b)
+{
+    const char *text = arena_printf(arena_of(c), "%s:blk_%" PRId64 "_%" PRIu64, b->pool_id,
+                                    (int64_t)b->block_id, b->generation_stamp);
+    return text != NULL ? text : "";
+}
+
 int fs_getAdditionalDatanode(struct call *c)
 {
     REQUEST(c, Cp__GetAdditionalDatanodeRequest);
@@ -41,7 +48,7 @@ int fs_getAdditionalDatanode(struct call *c)
     struct block_info info = {.id = req->blk->block_id,
                               .generation_stamp = req->blk->generation_stamp,
                               .length = req->blk->num_bytes};
-    return status_located_block(c, &info, 0, storages, n, false, &res->block);
+    return status_located_block(c, &info, UINT64_MAX, storages, n, false, &res->block);
 }
 
 /* The block must be under construction, and `client` its file's writer. */
@@ -56,15 +63,11 @@ static int check_uc_block(struct call *c, const Hdfs__ExtendedBlock *block, cons
     };
     handle_t h = blocks_find(blocks_of(c), block->block_id);
     if (h == 0)
-        return fail(&c->err, ERR_IO, "%s:blk_%" PRId64 "_%" PRIu64 " does not exist.",
-                    block->pool_id, (int64_t)block->block_id, block->generation_stamp);
+        return fail(&c->err, ERR_IO, "%s does not exist.", extended_text(c, block));
     enum block_state state = blocks_state(blocks_of(c), h);
     if (state != BLOCK_UNDER_CONSTRUCTION)
-        return fail(&c->err, ERR_IO,
-                    "Unexpected BlockUCState: %s:blk_%" PRId64 "_%" PRIu64
-                    " is %s but not UNDER_CONSTRUCTION",
-                    block->pool_id, (int64_t)block->block_id, block->generation_stamp,
-                    states[state]);
+        return fail(&c->err, ERR_IO, "Unexpected BlockUCState: %s is %s but not UNDER_CONSTRUCTION",
+                    extended_text(c, block), states[state]);
     handle_t file = blocks_owner(blocks_of(c), h);
     if (file == 0 || !ns_attached(ns_of(c), file) || ns_uc(ns_of(c), file) == NULL)
         return fail(&c->err, ERR_IO,
@@ -73,8 +76,8 @@ static int check_uc_block(struct call *c, const Hdfs__ExtendedBlock *block, cons
                     block->block_id);
     if (strcmp(client, ns_uc_client(ns_of(c), file)) != 0)
         return fail(&c->err, ERR_LEASE_EXPIRED,
-                    "Lease mismatch: blk_%" PRIu64 " is accessed by a non lease holder %s",
-                    block->block_id, client);
+                    "Lease mismatch: %s is accessed by a non lease holder %s",
+                    extended_text(c, block), client);
     *ret = h;
     return 0;
 }
@@ -93,7 +96,28 @@ int fs_updateBlockForPipeline(struct call *c)
     struct block_info info = {.id = req->block->block_id,
                               .generation_stamp = nn_of(c)->generation_stamp,
                               .length = req->block->num_bytes};
-    return status_located_block(c, &info, 0, NULL, 0, false, &res->block);
+    return status_located_block(c, &info, UINT64_MAX, NULL, 0, false, &res->block);
+}
+
+static int check_renewed(struct call *c, const Cp__UpdatePipelineRequest *req,
+                         const struct block_info *info)
+{
+    const Hdfs__ExtendedBlock *new = req->new_block;
+    if (new->block_id != info->id || new->generation_stamp > nn_of(c)->generation_stamp)
+        return fail(&c->err, ERR_IO, "Update %s to %s, which was never given out",
+                    extended_text(c, req->old_block), extended_text(c, new));
+    if (new->generation_stamp <= info->generation_stamp)
+        return fail(&c->err, ERR_IO,
+                    "Update %s but the new block %s does not have a larger generation stamp than "
+                    "the last block blk_%" PRId64 "_%" PRIu64,
+                    extended_text(c, req->old_block), extended_text(c, new), (int64_t)info->id,
+                    info->generation_stamp);
+    if (new->num_bytes < info->length)
+        return fail(&c->err, ERR_IO,
+                    "Update %s (size=%" PRIu64 ") to a smaller size block %s (size=%" PRIu64 ")",
+                    extended_text(c, req->old_block), req->old_block->num_bytes,
+                    extended_text(c, new), new->num_bytes);
+    return 0;
 }
 
 int fs_updatePipeline(struct call *c)
@@ -109,13 +133,7 @@ int fs_updatePipeline(struct call *c)
     TRY(check_uc_block(c, req->old_block, req->client_name, &block));
     blocks_get(blocks_of(c), block, &info);
     const Hdfs__ExtendedBlock *new = req->new_block;
-    if (new->block_id != info.id || new->generation_stamp <= info.generation_stamp ||
-        new->num_bytes < info.length || new->generation_stamp > nn_of(c)->generation_stamp)
-        return fail(&c->err, ERR_IO,
-                    "Update blk_%" PRIu64 " (size=%" PRIu64 ", stamp %" PRIu64
-                    ") to a stale block blk_%" PRIu64 " (size=%" PRIu64 ", stamp %" PRIu64 ")",
-                    info.id, info.length, info.generation_stamp, new->block_id, new->num_bytes,
-                    new->generation_stamp);
+    TRY(check_renewed(c, req, &info));
     uint32_t *storages = arena_array(arena_of(c), uint32_t, req->n_new_nodes);
     size_t n = 0;
     if (storages == NULL)
