@@ -107,7 +107,7 @@ int proxy_authorize(void *ctx, const char *real, const char *user, const char *h
         return fail(err, ERR_AUTHORIZATION, "User: %s is not allowed to impersonate %s", real,
                     user);
     if (!any_item(rule(s, real, "hosts"), is_host, host))
-        return fail(err, ERR_AUTHORIZATION, "Unauthorized connection for super-user: %s from IP /%s",
-                    real, host);
+        return fail(err, ERR_AUTHORIZATION,
+                    "Unauthorized connection for super-user: %s from IP /%s", real, host);
     return 0;
 }
