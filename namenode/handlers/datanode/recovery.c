@@ -172,8 +172,8 @@ int dn_commitBlockSynchronization(struct call *c)
     REQUEST(c, Dp__CommitBlockSynchronizationRequest);
     RESPOND(c, Dp__CommitBlockSynchronizationResponse, dp__commit_block_synchronization_response);
     handle_t block;
-    uint32_t *storages;
-    size_t count;
+    uint32_t *storages = NULL;
+    size_t count = 0;
     (void)res;
     TRY(call_check_pool(c, req->block));
     TRY(call_check_safe_mode(c, "Cannot commitBlockSynchronization while in safe mode", ""));
