@@ -43,6 +43,8 @@ struct handler_shell {
     int (*roll_edits)(void *ctx, uint64_t *ret_txid, struct err *err);
     /* Takes the reply over: the shell answers `call` (saved = true) when the image is durable. */
     void (*save_namespace)(void *ctx, struct rpc_call *take_call);
+    /* Whether name directories that failed are tried again; sets it first unless `set` is NULL. */
+    bool (*restore_failed_storage)(void *ctx, const bool *set);
 };
 
 struct audit_settings; /* audit/audit.h */

@@ -260,10 +260,10 @@ static const struct {
 
 static int inflate_all(struct slice in, struct buf *out, struct err *err)
 {
-    enum { STEP = 1 << 16 };
+    enum { STEP = 1 << 16, AUTO_HEADER = 32 }; /* zlib's or gzip's */
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in.data};
     size_t left = in.size;
-    if (inflateInit(&z) != Z_OK)
+    if (inflateInit2(&z, MAX_WBITS + AUTO_HEADER) != Z_OK)
         return fail(err, ERR_NO_MEMORY, "no memory for inflating the image");
     int rc = Z_OK;
     while (rc == Z_OK) {
@@ -288,6 +288,7 @@ static int inflate_all(struct slice in, struct buf *out, struct err *err)
 }
 
 #define DEFAULT_CODEC "org.apache.hadoop.io.compress.DefaultCodec"
+#define GZIP_CODEC    "org.apache.hadoop.io.compress.GzipCodec"
 
 static int load_section(struct image_loader *l, size_t index, struct slice raw, const char *codec,
                         struct err *err)
@@ -336,7 +337,8 @@ static int read_summary(const uint8_t *data, size_t size, struct arena *arena,
         return fail(err, ERR_VERSION,
                     "the image has version %u and layout version %d; %d to %d are understood",
                     m->ondisk_version, version, IMAGE_OLDEST_LAYOUT_VERSION, IMAGE_LAYOUT_VERSION);
-    if (m->codec != NULL && m->codec[0] != '\0' && strcmp(m->codec, DEFAULT_CODEC) != 0)
+    if (m->codec != NULL && m->codec[0] != '\0' && strcmp(m->codec, DEFAULT_CODEC) != 0 &&
+        strcmp(m->codec, GZIP_CODEC) != 0)
         return fail(err, ERR_UNSUPPORTED,
                     "the image is compressed by %s; save it uncompressed or by " DEFAULT_CODEC,
                     m->codec);

@@ -9,17 +9,19 @@
 
 #include "namenode/image/internal.h"
 
-enum { FLUSH_AT = 256 * 1024, MAX_SECTIONS = 16 };
+enum { FLUSH_AT = 256 * 1024, MAX_RANGES = 256, MAX_SECTIONS = 16 + 2 * (MAX_RANGES + 1) };
 
 struct saver {
     const struct nn *nn;
+    struct image_options options;
     image_write_fn write;
     void *ctx;
     struct err *err;
     struct buf out; /* not yet written */
     EVP_MD_CTX *md5;
     uint64_t offset; /* in the file, of what comes next */
-    uint64_t section_start;
+    uint64_t section_start, range_start;
+    uint64_t inodes_per_range; /* 0: no ranges */
     Image__FileSummary__Section sections[MAX_SECTIONS];
     Image__FileSummary__Section *section_pointers[MAX_SECTIONS];
     size_t section_count;
@@ -68,19 +70,33 @@ static int put_message(struct saver *s, const ProtobufCMessage *m)
 
 static void begin_section(struct saver *s)
 {
-    s->section_start = s->offset;
+    s->section_start = s->range_start = s->offset;
 }
 
-static void end_section(struct saver *s, const char *name)
+static void add_section(struct saver *s, const char *name, uint64_t start)
 {
     CHECK(s->section_count < MAX_SECTIONS);
     Image__FileSummary__Section *section = &s->sections[s->section_count];
     image__file_summary__section__init(section);
     section->name = (char *)(uintptr_t)name;
     section->has_offset = section->has_length = 1;
-    section->offset = s->section_start;
-    section->length = s->offset - s->section_start;
+    section->offset = start;
+    section->length = s->offset - start;
     s->section_pointers[s->section_count++] = section;
+}
+
+static void end_section(struct saver *s, const char *name)
+{
+    add_section(s, name, s->section_start);
+}
+
+/* A part of the open section that can be loaded by itself. */
+static void end_range(struct saver *s, const char *name)
+{
+    if (s->inodes_per_range == 0 || s->offset == s->range_start)
+        return;
+    add_section(s, name, s->range_start);
+    s->range_start = s->offset;
 }
 
 /* ---- small sections ---- */
@@ -478,9 +494,18 @@ static int save_inodes(struct saver *s)
     while (ns_walk_next(&walk) != 0)
         head.num_inodes++;
     TRY(put_message(s, &head.base));
+    if (s->options.sections > 0 && head.num_inodes > s->options.threshold)
+        s->inodes_per_range = (head.num_inodes + s->options.sections - 1) / s->options.sections;
+    uint64_t count = 0;
     walk = ns_walk_from(ns, ns_root(ns));
-    for (handle_t h; (h = ns_walk_next(&walk)) != 0;)
+    for (handle_t h; (h = ns_walk_next(&walk)) != 0;) {
         TRY(save_inode(s, h));
+        if (++count == s->inodes_per_range) {
+            end_range(s, "INODE_SUB");
+            count = 0;
+        }
+    }
+    end_range(s, "INODE_SUB");
     return 0;
 }
 
@@ -509,9 +534,18 @@ static int save_directories(struct saver *s)
 {
     const struct ns *ns = s->nn->ns;
     struct ns_walk walk = ns_walk_from(ns, ns_root(ns));
-    for (handle_t h; (h = ns_walk_next(&walk)) != 0;)
-        if (inode_is_dir(ns_inode(ns, h)) && ns_inode(ns, h)->dir.child_count > 0)
-            TRY(save_children(s, h));
+    uint64_t count = 0;
+    for (handle_t h; (h = ns_walk_next(&walk)) != 0;) {
+        if (!inode_is_dir(ns_inode(ns, h)) || ns_inode(ns, h)->dir.child_count == 0)
+            continue;
+        TRY(save_children(s, h));
+        count += ns_inode(ns, h)->dir.child_count;
+        if (count >= s->inodes_per_range) {
+            end_range(s, "INODE_DIR_SUB");
+            count = 0;
+        }
+    }
+    end_range(s, "INODE_DIR_SUB");
     return 0;
 }
 
@@ -589,10 +623,19 @@ static int save_all(struct saver *s)
 int image_save(const struct nn *nn, image_write_fn write, void *ctx,
                uint8_t ret_md5[IMAGE_MD5_SIZE], struct err *err)
 {
+    return image_save_with(nn, &(struct image_options){0}, write, ctx, ret_md5, err);
+}
+
+int image_save_with(const struct nn *nn, const struct image_options *options, image_write_fn write,
+                    void *ctx, uint8_t ret_md5[IMAGE_MD5_SIZE], struct err *err)
+{
     struct saver *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for writing the image");
     s->nn = nn;
+    s->options = *options;
+    if (s->options.sections > MAX_RANGES)
+        s->options.sections = MAX_RANGES;
     s->write = write;
     s->ctx = ctx;
     s->err = err;

@@ -381,10 +381,11 @@ int apply_set_genstamp_v2(struct nn *nn, const struct op_set_genstamp_v2 *op, co
                           struct err *err)
 {
     (void)e;
-    if (op->genstamp < nn->generation_stamp)
-        return fail(err, ERR_CORRUPT, "the generation stamp %llu is older than %llu",
-                    (unsigned long long)op->genstamp, (unsigned long long)nn->generation_stamp);
-    nn->generation_stamp = op->genstamp;
+    (void)err;
+    /* A Java NameNode that isn't one of several forgets after a restart the stamps that no block
+     * got, and gives them out again. */
+    if (op->genstamp > nn->generation_stamp)
+        nn->generation_stamp = op->genstamp;
     return 0;
 }
 

@@ -100,6 +100,7 @@ static void begin(struct server *s)
     c->wanted = false;
     c->joined = c->waiting;
     c->waiting = NULL;
+    storage_try_failed(s->storage);
     state_end_segment(s);
     int64_t start_ns = clock_monotonic_ns();
     int rc = checkpoint_start(s->storage, s->nn, &events, &c->running, &err);

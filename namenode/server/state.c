@@ -72,10 +72,20 @@ static int roll_edits(void *server, uint64_t *ret_txid, struct err *err)
 {
     (void)err;
     struct server *s = server;
+    storage_try_failed(s->storage);
     state_end_segment(s);
     state_begin_segment(s);
     *ret_txid = s->nn->last_txid;
     return 0;
+}
+
+/* NULL: only asks. */
+static bool restore_failed(void *server, const bool *set)
+{
+    struct server *s = server;
+    if (set != NULL)
+        storage_set_restores(s->storage, *set);
+    return storage_restores(s->storage);
 }
 
 /* ---- time ---- */
@@ -163,7 +173,8 @@ static void *state_main(void *arg)
 
 int state_start(struct server *s, struct err *err)
 {
-    s->env.shell = (struct handler_shell){s, state_commit, roll_edits, checkpoints_save};
+    s->env.shell =
+        (struct handler_shell){s, state_commit, roll_edits, checkpoints_save, restore_failed};
     sigset_t every, before;
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);

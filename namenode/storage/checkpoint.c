@@ -40,6 +40,7 @@ struct checkpoint {
     struct storage *storage;
     struct checkpoint_events events;
     uint64_t txid;
+    uint32_t dirs; /* bit i: the child writes to dirs[i] */
     int64_t started_ms;
     pid_t pid;
     int result_fd;
@@ -115,7 +116,7 @@ static void drop_failed_dirs(struct checkpoint *c, const struct result *r)
 {
     for (size_t i = 0; i < c->storage->dir_count; i++) {
         struct name_dir *d = &c->storage->dirs[i];
-        if (d->for_image && dir_usable(d) && (r->written.dirs >> i & 1) == 0)
+        if ((c->dirs >> i & 1) != 0 && (r->written.dirs >> i & 1) == 0)
             dir_drop(d, &r->err);
     }
 }
@@ -205,6 +206,8 @@ int checkpoint_start(struct storage *s, const struct nn *nn, const struct checkp
                              .started_ms = clock_monotonic_ms(),
                              .result_fd = -1,
                              .cancel_fd = eventfd(0, EFD_CLOEXEC)};
+    for (size_t i = 0; i < s->dir_count; i++)
+        c->dirs |= (s->dirs[i].for_image && dir_usable(&s->dirs[i]) ? 1u : 0u) << i;
     int rc = c->cancel_fd >= 0 ? fork_child(c, nn, err) : fail_errno(err, "checkpoint's eventfd");
     if (rc == 0 && (rc = start_thread(c, err)) != 0) {
         kill(c->pid, SIGKILL);

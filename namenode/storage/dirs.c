@@ -94,6 +94,32 @@ static int add_list(struct storage *s, const struct conf *conf, enum conf_key ke
     return rc;
 }
 
+/* dfs.namenode.edits.dir.required names some of those above. */
+static int mark_required(struct storage *s, const struct conf *conf, struct err *err)
+{
+    char **items = NULL;
+    size_t count = 0;
+    int rc = conf_list(conf_str(conf, CONF_edits_dir_required), &items, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char *path;
+        bool found = false;
+        rc = path_of_uri(items[i], conf_name(CONF_edits_dir_required), &path, err);
+        if (rc != 0)
+            break;
+        for (size_t k = 0; k < s->dir_count; k++) {
+            struct name_dir *d = &s->dirs[k];
+            if (d->for_edits && strcmp(d->path, path) == 0)
+                found = d->edits_required = true;
+        }
+        if (!found)
+            rc = fail(err, ERR_CONFIG, "The required edits directory %s was not found in %s.", path,
+                      conf_name(CONF_nn_edits_dir));
+        free(path);
+    }
+    conf_list_free(items, count);
+    return rc;
+}
+
 int storage_from_conf(const struct conf *conf, struct storage **ret, struct err *err)
 {
     struct storage *s = calloc(1, sizeof(*s));
@@ -102,9 +128,17 @@ int storage_from_conf(const struct conf *conf, struct storage **ret, struct err 
     s->images_retained = (uint64_t)conf_int(conf, CONF_checkpoints_retained);
     s->extra_edits_retained = (uint64_t)conf_int(conf, CONF_extra_edits_retained);
     s->extra_segments_retained = (uint64_t)conf_int(conf, CONF_extra_edits_segments);
+    if (conf_bool(conf, CONF_image_parallel))
+        s->image_options = (struct image_options){
+            .sections = (uint32_t)conf_int(conf, CONF_image_parallel_sections),
+            .threshold = (uint64_t)conf_int(conf, CONF_image_parallel_threshold)};
     int rc = add_list(s, conf, CONF_nn_name_dir, true, err);
     if (rc == 0)
         rc = add_list(s, conf, CONF_nn_edits_dir, false, err);
+    if (rc == 0)
+        rc = mark_required(s, conf, err);
+    s->edits_dirs_minimum = (uint64_t)conf_int(conf, CONF_edits_dir_minimum);
+    atomic_store(&s->restore, conf_bool(conf, CONF_name_dir_restore));
     if (rc != 0) {
         storage_close(s);
         return rc;
@@ -128,7 +162,7 @@ void storage_close(struct storage *s)
 
 void dir_drop(struct name_dir *d, const struct err *why)
 {
-    if (!atomic_exchange(&d->failed, true))
+    if (atomic_exchange(&d->state, DIR_FAILED) != DIR_FAILED)
         log_error("name directory is not used any more dir=%s why=%s", d->path,
                   log_quote(why->text));
 }
@@ -347,6 +381,59 @@ int storage_open(const struct conf *conf, struct storage **ret, struct err *err)
     }
     *ret = s;
     return 0;
+}
+
+/* ---- folders that come back ---- */
+
+/* The same file system's, or empty: then it becomes one of ours again. */
+static int take_back(struct storage *s, struct name_dir *d, struct err *err)
+{
+    struct stat st;
+    struct nn_identity id = {0};
+    char path[STORAGE_PATH];
+    if (stat(d->path, &st) != 0)
+        return fail_errno(err, "%s", d->path);
+    if (d->lock_fd >= 0)
+        close(d->lock_fd); /* perhaps of what was mounted there before */
+    d->lock_fd = -1;
+    TRY(lock_dir(d->path, &d->lock_fd, err));
+    TRY(durable_mkdirs(d->current, 0700, err));
+    dir_file(d, "VERSION", path);
+    if (access(path, F_OK) == 0) {
+        TRY(read_version(d, &id, err));
+        if (!identity_equal(&s->identity, &id))
+            return fail(err, ERR_CORRUPT, "%s belongs to another file system", d->path);
+    }
+    TRY(dir_write_seen_txid(d, d->seen_txid, err));
+    return dir_write_version(d, &s->identity, err);
+}
+
+bool storage_restores(const struct storage *s)
+{
+    return atomic_load(&s->restore);
+}
+
+void storage_set_restores(struct storage *s, bool on)
+{
+    atomic_store(&s->restore, on);
+}
+
+void storage_try_failed(struct storage *s)
+{
+    if (!storage_restores(s))
+        return;
+    for (size_t i = 0; i < s->dir_count; i++) {
+        struct name_dir *d = &s->dirs[i];
+        struct err why = {0};
+        if (dir_usable(d))
+            continue;
+        if (take_back(s, d, &why) != 0) {
+            log_warn("name directory stays out dir=%s why=%s", d->path, log_quote(why.text));
+            continue;
+        }
+        log_info("name directory is used again dir=%s", d->path);
+        atomic_store(&d->state, DIR_RETURNING);
+    }
 }
 
 const struct nn_identity *storage_identity(const struct storage *s)

@@ -129,7 +129,7 @@ int image_write(const struct storage *s, const struct nn *nn, void (*progress)(v
     o.block = malloc(BLOCK);
     int rc = o.block != NULL ? 0 : fail(err, ERR_NO_MEMORY, "no memory to write an image");
     if (rc == 0)
-        rc = image_save(nn, write_bytes, &o, ret->md5, err);
+        rc = image_save_with(nn, &s->image_options, write_bytes, &o, ret->md5, err);
     if (rc == 0)
         rc = flush(&o, err);
     if (rc == 0) {

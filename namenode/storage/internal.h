@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "common/io/io.h"
+#include "namenode/image/image.h"
 #include "namenode/storage/storage.h"
 
 enum {
@@ -14,6 +15,10 @@ enum {
     STORAGE_PATH = 4096,
 };
 
+/* A folder that failed isn't written any more until it is asked to come back: then images may go
+ * there at once, edits from the next segment on, as the journal's thread alone decides. */
+enum dir_state { DIR_IN_USE, DIR_FAILED, DIR_RETURNING };
+
 /* One folder of dfs.namenode.name.dir or dfs.namenode.edits.dir. */
 struct name_dir {
     char *path; /* holds in_use.lock and current/ */
@@ -22,13 +27,17 @@ struct name_dir {
     bool formatted; /* had a VERSION when it was opened */
     int lock_fd;    /* -1: not locked */
     uint64_t seen_txid;
-    _Atomic bool failed; /* dropped; never used again by this process */
+    bool edits_required; /* the NameNode ends without it */
+    _Atomic int state;   /* enum dir_state */
 };
 
 struct storage {
     struct name_dir dirs[MAX_NAME_DIRS];
     size_t dir_count;
     struct nn_identity identity;
+    struct image_options image_options;
+    uint64_t edits_dirs_minimum;
+    _Atomic bool restore; /* failed folders are tried again */
     uint64_t images_retained, extra_edits_retained, extra_segments_retained;
 };
 
@@ -39,7 +48,12 @@ must_use int storage_from_conf(const struct conf *conf, struct storage **ret, st
 void dir_drop(struct name_dir *d, const struct err *why);
 static inline bool dir_usable(const struct name_dir *d)
 {
-    return !atomic_load(&d->failed);
+    return atomic_load(&d->state) != DIR_FAILED;
+}
+/* Whether the open segment is written there. */
+static inline bool dir_has_segment(const struct name_dir *d)
+{
+    return d->for_edits && atomic_load(&d->state) == DIR_IN_USE;
 }
 must_use int dir_write_version(const struct name_dir *d, const struct nn_identity *id,
                                struct err *err);

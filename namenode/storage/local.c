@@ -5,7 +5,7 @@
  * "durable". While it syncs, the next batches gather: the busier, the larger a batch.
  *
  * Invariants: (1) "durable" up to n means that n is on disk in every folder still in use; (2) after
- * a failed write or sync a folder is dropped and never written again; (3) with no folder left
+ * a failed write or sync a folder gets nothing more of that segment; (3) with no folder left
  * nothing is ever called durable again; (4) seen_txid never names an edit that isn't on disk.
  * Threads: append, kick, end_segment, close: state. Everything below "the journal's thread": that
  * one. The lock guards the queue and its flags; it is a leaf. */
@@ -137,20 +137,24 @@ static struct batch *take_queue(struct local_log *l)
         struct name_dir *d = &(l)->storage->dirs[i_];         \
         struct segment_writer *w = &(l)->segments[i_];        \
         struct err why_ = {0};                                \
-        if (d->for_edits && dir_usable(d) && (step) != 0) {   \
+        if (dir_has_segment(d) && (step) != 0) {              \
             segment_abandon(w);                               \
             dir_drop(d, &why_);                               \
             note_loss(l, &why_);                              \
         }                                                     \
     }
 
+/* Too few are left, or one that must not fail has failed. */
 static void note_loss(struct local_log *l, const struct err *why)
 {
+    uint64_t left = 0;
+    bool required_failed = false;
     for (size_t i = 0; i < l->storage->dir_count; i++) {
-        if (l->storage->dirs[i].for_edits && dir_usable(&l->storage->dirs[i]))
-            return;
+        const struct name_dir *d = &l->storage->dirs[i];
+        left += dir_has_segment(d);
+        required_failed |= d->edits_required && !dir_has_segment(d);
     }
-    if (l->lost)
+    if (l->lost || (left >= l->storage->edits_dirs_minimum && !required_failed))
         return;
     l->lost = true;
     l->events.lost(l->events.ctx, why);
@@ -158,9 +162,16 @@ static void note_loss(struct local_log *l, const struct err *why)
 
 static void open_segment(struct local_log *l, uint64_t first_txid)
 {
+    for (size_t i = 0; i < l->storage->dir_count; i++) {
+        int returning = DIR_RETURNING;
+        (void)atomic_compare_exchange_strong(&l->storage->dirs[i].state, &returning, DIR_IN_USE);
+    }
     EACH_DIR(l, d, w, segment_create(w, d, first_txid, &why_));
     l->segment_first = first_txid;
     l->seen_txid_due = true;
+    struct err why = {0}; /* folders may have failed before there was a segment */
+    (void)fail(&why, ERR_IO, "too few folders are left for the edits");
+    note_loss(l, &why);
 }
 
 static void write_batch(struct local_log *l, struct batch *b)

@@ -19,6 +19,12 @@ struct storage;
 must_use int storage_open(const struct conf *conf, struct storage **ret, struct err *err);
 void storage_close(struct storage *s); /* releases the locks; NULL is fine */
 const struct nn_identity *storage_identity(const struct storage *s);
+/* dfs.namenode.name.dir.restore, as restoreFailedStorage reads and sets it: whether a folder that
+ * failed is looked at again whenever a segment ends or an image is written. */
+bool storage_restores(const struct storage *s);
+void storage_set_restores(struct storage *s, bool on);
+/* Does so now; to be called before the new segment begins. */
+void storage_try_failed(struct storage *s);
 /* "a,b": the folders in use, for log lines. */
 int storage_describe(const struct storage *s, struct buf *out);
 

@@ -35,6 +35,7 @@ import org.apache.hadoop.util.ToolRunner;
  *   tree FILE         what Hadoop's shell shows of the whole tree
  *   policies FILE     erasure coding and storage policies of the whole tree
  *   save              saveNamespace in safe mode
+ *   settle            waits until no file below /storm is open
  * or "namenode" instead of a URL: a NameNode with symbolic links switched on.
  */
 public final class Interchange {
@@ -76,6 +77,9 @@ public final class Interchange {
                 break;
             case "policies":
                 it.policies(args[++i]);
+                break;
+            case "settle":
+                it.settle();
                 break;
             case "save":
                 it.fs.setSafeMode(org.apache.hadoop.fs.SafeModeAction.ENTER);
@@ -193,6 +197,8 @@ public final class Interchange {
         Path d = dir(top, "quotas"), n = dir(d, "names"), s = dir(d, "space"), t = dir(d, "type");
         fs.setQuota(n, 1000, HdfsConstants.QUOTA_DONT_SET);
         fs.setQuota(s, HdfsConstants.QUOTA_DONT_SET, 1L << 40);
+        // a directory with nothing but these would show another name quota after a restart of Java's
+        fs.setQuota(t, 500, HdfsConstants.QUOTA_DONT_SET);
         fs.setQuotaByStorageType(t, StorageType.SSD, 1L << 30);
         fs.setQuotaByStorageType(t, StorageType.ARCHIVE, 1L << 31);
         fs.setQuotaByStorageType(t, StorageType.DISK, 1L << 41);
@@ -364,6 +370,27 @@ public final class Interchange {
             else
                 attempt("unsetStoragePolicy", () -> fs.unsetStoragePolicy(p));
         }
+    }
+
+    /** The end of a cut block comes later; a file whose DataNodes can't agree on one is deleted. */
+    private void settle() throws Exception {
+        for (int i = 0; i < 100; i++) {
+            boolean open = false;
+            org.apache.hadoop.fs.RemoteIterator<org.apache.hadoop.hdfs.protocol.OpenFileEntry> files = fs.listOpenFiles(
+                EnumSet.of(org.apache.hadoop.hdfs.protocol.OpenFilesIterator.OpenFilesType.ALL_OPEN_FILES), "/storm");
+            while (files.hasNext()) {
+                Path p = new Path(files.next().getFilePath());
+                if (i % 20 == 19)
+                    attempt("recoverLease", () -> fs.recoverLease(p));
+                if (i >= 80)
+                    fs.delete(p, false);
+                open = true;
+            }
+            if (!open)
+                return;
+            Thread.sleep(100);
+        }
+        throw new IllegalStateException("files below /storm stay open");
     }
 
     // ---- what it looks like ----

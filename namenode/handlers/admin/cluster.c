@@ -196,6 +196,19 @@ int fs_saveNamespace(struct call *c)
     return CALL_TAKEN;
 }
 
+/* "check" asks; any other word but "true" stands for false, as in Hadoop. */
+int fs_restoreFailedStorage(struct call *c)
+{
+    REQUEST(c, Cp__RestoreFailedStorageRequest);
+    RESPOND(c, Cp__RestoreFailedStorageResponse, cp__restore_failed_storage_response);
+    TRY(call_check_superuser(c));
+    bool on = strcmp(req->arg, "true") == 0;
+    const struct handler_shell *shell = &c->env->shell;
+    res->result =
+        shell->restore_failed_storage(shell->ctx, strcmp(req->arg, "check") == 0 ? NULL : &on);
+    return 0;
+}
+
 int fs_rollEdits(struct call *c)
 {
     RESPOND(c, Cp__RollEditsResponse, cp__roll_edits_response);

@@ -11,12 +11,26 @@ static bool space_visible(const struct call *c, unsigned space, bool raw)
            (space == XATTR_RAW && super && raw);
 }
 
+/* The one attribute outside of these that everybody may see. */
+static bool marks_unreadable(unsigned space, const char *name)
+{
+    return space == XATTR_SECURITY && strcmp(name, "hdfs.unreadable.by.superuser") == 0;
+}
+
+static int check_found(struct call *c, const struct resolved *r)
+{
+    if (ns_check_exists(ns_of(c), r, NULL) == 0)
+        return 0;
+    return fail(&c->err, ERR_NOT_FOUND, "cannot find %s", r->text);
+}
+
 static int check_space(struct call *c, const Hdfs__XAttr *x, bool raw)
 {
     if (x == NULL || (unsigned)x->namespace_ >= ARRAY_SIZE(space_names))
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%s names no extended attribute",
                     c->rpc->method->name);
-    if (!space_visible(c, (unsigned)x->namespace_, raw))
+    if (!space_visible(c, (unsigned)x->namespace_, raw) &&
+        !marks_unreadable((unsigned)x->namespace_, x->name))
         return fail(&c->err, ERR_ACCESS, "User doesn't have permission for xattr: %s.%s",
                     space_names[x->namespace_], x->name);
     return 0;
@@ -48,7 +62,8 @@ static int visible_xattrs(struct call *c, const struct resolved *r, bool values,
     if (*ret == NULL)
         return call_no_memory(c);
     for (cursor = 0, *ret_count = 0; ns_xattr_next(ns_of(c), h, &cursor, &x);)
-        if (space_visible(c, x.space, r->raw))
+        if (space_visible(c, x.space, r->raw) ||
+            marks_unreadable(x.space, ns_interned(ns_of(c), NAME_XATTR, x.name)))
             TRY(add_xattr(c, x.space, ns_interned(ns_of(c), NAME_XATTR, x.name),
                           values ? x.value : (struct slice){0}, *ret, ret_count));
     return 0;
@@ -62,7 +77,7 @@ int fs_getXAttrs(struct call *c)
     TRY(call_resolve(c, req->src, PATH_READ, &r));
     for (size_t i = 0; i < req->n_xattrs; i++)
         TRY(check_space(c, req->xattrs[i], r.raw));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    TRY(check_found(c, &r));
     TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
     if (req->n_xattrs == 0)
         return visible_xattrs(c, &r, true, &res->xattrs, &res->n_xattrs);
@@ -86,7 +101,7 @@ int fs_listXAttrs(struct call *c)
     RESPOND(c, Cp__ListXAttrsResponse, cp__list_xattrs_response);
     struct resolved r;
     TRY(call_resolve(c, req->src, PATH_READ, &r));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    TRY(check_found(c, &r));
     TRY(call_check_access(c, &r, (struct ns_want){.parent = ACCESS_EXECUTE}));
     return visible_xattrs(c, &r, false, &res->xattrs, &res->n_xattrs);
 }

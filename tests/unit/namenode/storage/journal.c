@@ -115,6 +115,77 @@ Test(journal, goes_on_without_a_folder_that_fails)
     fixture_fini(&f);
 }
 
+Test(journal, a_folder_comes_back_when_it_is_wanted)
+{
+    struct fixture f;
+    struct node n;
+    fixture_init(&f, 2);
+    node_must_start(&n, &f);
+    node_commit(&n);
+    char from[300], to[300], name[96];
+    snprintf(from, sizeof(from), "%s/d0/current", f.root);
+    snprintf(to, sizeof(to), "%s/d0/away", f.root);
+    cr_assert_eq(rename(from, to), 0);
+    node_roll(&n);
+    node_commit(&n);
+    node_wait(&n);
+    cr_assert_not(dir_usable(&n.storage->dirs[0]));
+    cr_assert_eq(rename(to, from), 0);
+    storage_try_failed(n.storage); /* not wanted yet */
+    cr_assert_not(dir_usable(&n.storage->dirs[0]));
+    storage_set_restores(n.storage, true);
+    storage_try_failed(n.storage);
+    cr_assert(dir_usable(&n.storage->dirs[0]));
+    cr_assert_not(dir_has_segment(&n.storage->dirs[0])); /* the open segment isn't there */
+    node_commit(&n);
+    node_wait(&n);
+    node_roll(&n);
+    uint64_t first = n.nn->last_txid;
+    node_commit(&n);
+    node_wait(&n);
+    cr_assert(dir_has_segment(&n.storage->dirs[0]));
+    uint64_t last = n.nn->last_txid;
+    in_progress_name(first, name);
+    cr_assert(fixture_has(&f, 0, name));
+    cr_assert_not(n.lost);
+    node_crash(&n);
+    expect_state(&f, last);
+    fixture_fini(&f);
+}
+
+static bool lost_without_first_folder(const char *key, const char *value)
+{
+    struct fixture f;
+    struct node n;
+    char path[300], to[300];
+    fixture_init(&f, 2);
+    if (value == NULL) {
+        snprintf(path, sizeof(path), "%s/d0", f.root);
+        value = path;
+    }
+    fixture_set(&f, key, value);
+    node_must_start(&n, &f);
+    node_commit(&n);
+    node_wait(&n);
+    snprintf(path, sizeof(path), "%s/d0/current", f.root);
+    snprintf(to, sizeof(to), "%s/d0/away", f.root);
+    cr_assert_eq(rename(path, to), 0);
+    node_roll(&n);
+    for (int i = 0; i < 1000 && !n.lost && n.durable != n.nn->last_txid; i++)
+        usleep(1000);
+    bool lost = n.lost;
+    node_crash(&n);
+    fixture_fini(&f);
+    return lost;
+}
+
+Test(journal, ends_without_a_folder_that_is_required)
+{
+    cr_assert_not(lost_without_first_folder("dfs.namenode.edits.dir.minimum", "1"));
+    cr_assert(lost_without_first_folder("dfs.namenode.edits.dir.required", NULL));
+    cr_assert(lost_without_first_folder("dfs.namenode.edits.dir.minimum", "2"));
+}
+
 Test(journal, a_full_disk_loses_it_and_nothing_more_is_durable)
 {
     struct fixture f;
