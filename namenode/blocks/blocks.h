@@ -69,6 +69,7 @@ struct block_info {
     handle_t owner; /* inode */
     uint32_t replication;
     enum block_state state;
+    bool striped; /* a group of an erasure coded file: kept, its internal blocks are let alone */
 };
 
 /* Tells of each change of a block's length or of its being COMPLETE, after it; not of its birth and

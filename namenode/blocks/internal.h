@@ -40,6 +40,7 @@ struct block {
     uint32_t queue : 3;
     uint32_t safe : 1;        /* counted in safe_count */
     uint32_t has_corrupt : 1; /* counted in corrupt_count */
+    uint32_t striped : 1;     /* has no replicas of its own; never missing, always safe */
 };
 _Static_assert(sizeof(struct block) <= 64, "20M blocks must fit the memory budget");
 
@@ -132,6 +133,14 @@ struct blocks {
 static inline struct block *block_at(const struct blocks *b, handle_t h)
 {
     return pool_at(&b->pool, h);
+}
+
+/* The group that an internal block of an erasure coded file belongs to: its index is in the lowest
+ * four bits. 0: it is none. */
+static inline handle_t group_of(const struct blocks *b, uint64_t id)
+{
+    handle_t h = (int64_t)id < 0 ? blocks_find(b, id & ~(uint64_t)15) : 0;
+    return h != 0 && block_at(b, h)->striped ? h : 0;
 }
 
 static inline struct side *side_of(const struct blocks *b, const struct block *blk)

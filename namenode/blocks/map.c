@@ -219,6 +219,7 @@ int blocks_add(struct blocks *b, const struct block_info *info, handle_t *ret_bl
     blk->generation_stamp = info->generation_stamp;
     blk->length = info->length;
     blk->owner = info->owner;
+    blk->striped = info->striped;
     blk->replication = clamp_replication(info->replication) & 1023u;
     set_state(b, blk, info->state);
     b->total++;
@@ -244,7 +245,7 @@ void blocks_get(const struct blocks *b, handle_t block, struct block_info *ret)
 {
     const struct block *blk = known(b, block);
     *ret = (struct block_info){blk->id,    blk->generation_stamp, blk->length,
-                               blk->owner, blk->replication,      blk->state};
+                               blk->owner, blk->replication,      blk->state, blk->striped};
 }
 
 enum block_state blocks_state(const struct blocks *b, handle_t block)

@@ -59,10 +59,16 @@ static bool on_one_rack(const struct blocks *b, struct block *blk)
     return true;
 }
 
+static bool is_safe(const struct blocks *b, const struct block *blk, const struct replica_counts *n)
+{
+    return blk->state == BLOCK_COMPLETE &&
+           (blk->striped || n->live + n->excess >= b->settings.safemode_replication);
+}
+
 static enum queue_id classify(const struct blocks *b, struct block *blk,
                               const struct replica_counts *n)
 {
-    if (blk->state != BLOCK_COMPLETE || !b->populating)
+    if (blk->state != BLOCK_COMPLETE || !b->populating || blk->striped)
         return Q_NONE;
     if (n->live == 0)
         return Q_MISSING;
@@ -143,7 +149,7 @@ void block_refresh(struct blocks *b, handle_t h)
     if (complete && n.excess > 0 && n.live < blk->replication &&
         rescue_excess(b, blk, blk->replication - n.live))
         count_replicas(b, blk, &n);
-    bool safe = complete && n.live + n.excess >= b->settings.safemode_replication;
+    bool safe = is_safe(b, blk, &n);
     b->safe_count += (uint64_t)safe - blk->safe;
     blk->safe = safe;
     b->corrupt_count += (uint64_t)(n.corrupt > 0) - blk->has_corrupt;
@@ -193,8 +199,7 @@ static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
     CHECK(blk->state != BLOCK_COMPLETE || side == NULL || side->construction == NULL);
     c->total++;
     c->complete += blk->state == BLOCK_COMPLETE;
-    c->safe +=
-        blk->state == BLOCK_COMPLETE && n.live + n.excess >= b->settings.safemode_replication;
+    c->safe += is_safe(b, blk, &n);
     c->corrupt += n.corrupt > 0;
     c->pending += side != NULL && side->pending != NULL;
     c->queued[blk->queue]++;

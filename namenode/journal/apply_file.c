@@ -43,7 +43,8 @@ static int add_block(struct nn *nn, handle_t file, const struct edit_block *b,
                               .length = b->length,
                               .owner = file,
                               .replication = replication_of(nn, file),
-                              .state = state};
+                              .state = state,
+                              .striped = ns_inode(nn->ns, file)->file.ec != 0};
     if (blocks_add(nn->blocks, &info, &h) != 0)
         return no_memory(err);
     if (ns_push_block(nn->ns, file, h) != 0) {
