@@ -244,8 +244,9 @@ static struct block *known(const struct blocks *b, handle_t h)
 void blocks_get(const struct blocks *b, handle_t block, struct block_info *ret)
 {
     const struct block *blk = known(b, block);
-    *ret = (struct block_info){blk->id,    blk->generation_stamp, blk->length,
-                               blk->owner, blk->replication,      blk->state, blk->striped};
+    *ret = (struct block_info){blk->id,     blk->generation_stamp, blk->length,
+                               blk->owner,  blk->replication,      blk->state,
+                               blk->striped};
 }
 
 enum block_state blocks_state(const struct blocks *b, handle_t block)

@@ -25,10 +25,10 @@ int image_save_with(const struct nn *nn, const struct image_options *options, im
                     void *ctx, uint8_t ret_md5[IMAGE_MD5_SIZE], struct err *err);
 
 /* Builds a state from the bytes of an image (plain, or compressed with DefaultCodec or gzip as a
- * whole section). Robust against any bytes: ERR_CORRUPT names section and offset; ERR_UNSUPPORTED names
- * what we would have to drop (snapshots, references, encryption zones, other
- * codecs); ERR_VERSION a layout version that isn't -63..-67. `identity` gives what VERSION holds;
- * its namespace id must be the image's unless it is 0. */
+ * whole section). Robust against any bytes: ERR_CORRUPT names section and offset; ERR_UNSUPPORTED
+ * names what we would have to drop (snapshots, references, encryption zones, other codecs);
+ * ERR_VERSION a layout version that isn't -63..-67. `identity` gives what VERSION holds; its
+ * namespace id must be the image's unless it is 0. */
 int image_load(const void *data, size_t size, const struct nn_identity *identity, struct nn **ret,
                struct err *err);
 
