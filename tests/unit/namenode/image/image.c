@@ -164,6 +164,43 @@ Test(image, a_compressed_one_is_the_same)
     buf_fini(&plain);
 }
 
+/* Ranges of inodes for loading side by side: named in front of their section, without a gap. */
+Test(image, ranges_cover_their_section)
+{
+    struct buf plain = corpus("image/hadoop-3.4.3-files"), out = {0};
+    struct nn *a = load(&plain);
+    struct image_options o = {.sections = 3, .threshold = 1};
+    uint8_t md5[IMAGE_MD5_SIZE];
+    struct err err = {0};
+    cr_assert_eq(image_save_with(a, &o, into_buf, &out, md5, &err), 0, "%s", err.text);
+    struct reader tail = reader_of(buf_head(&out) + buf_size(&out) - 4, 4);
+    uint32_t length = read_u32(&tail);
+    struct reader in = reader_of(buf_head(&out) + buf_size(&out) - 4 - length, length);
+    size_t body = read_varint(&in);
+    Image__FileSummary *m = image__file_summary__unpack(NULL, body, in.at);
+    uint64_t from = 0, end = 0;
+    size_t ranges = 0, covered = 0;
+    for (size_t i = 0; i < m->n_sections; i++) {
+        const Image__FileSummary__Section *s = m->sections[i];
+        if (strcmp(s->name, "INODE_SUB") == 0) {
+            cr_assert(ranges == 0 || s->offset == end);
+            from = ranges++ == 0 ? s->offset : from;
+            end = s->offset + s->length;
+        } else if (strcmp(s->name, "INODE") == 0) {
+            cr_assert(s->offset == from && s->offset + s->length == end);
+            covered++;
+        }
+    }
+    cr_assert(ranges == 3 && covered == 1, "%zu ranges", ranges);
+    image__file_summary__free_unpacked(m, NULL);
+    struct nn *b = load(&out);
+    cr_assert_eq(nn_digest(a), nn_digest(b));
+    nn_free(a);
+    nn_free(b);
+    buf_fini(&plain);
+    buf_fini(&out);
+}
+
 static void expect_refused(const char *section, const void *bytes, size_t size, int code,
                            const char *word)
 {
