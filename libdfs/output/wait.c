@@ -56,6 +56,9 @@ static int blame(struct output *o, uint64_t blamed, struct err *err)
 static int look_after(struct output *o, struct err *err)
 {
     int64_t now = clock_monotonic_ms();
+    /* a node that starts up is silent: a set-up given up now would reach it later, and disturb */
+    if (o->restarting >= 0 && now < o->restart_ms)
+        return 0;
     int64_t patience =
         o->env->timeouts.read_ms + (int64_t)o->env->timeouts.per_node_ms * o->watched_count;
     struct wr_sign signs[WR_MAX_NODES];

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Our writer on a Hadoop cluster whose DataNodes are killed or stopped at each point of a write. Each case must succeed in
 # time, flushed bytes must be readable at once, and Hadoop's own client reads all files back equal, as do all replicas.
-# HADRON_LONG=1: every point at every position (about 10 minutes); else a few of them.
+# HADRON_LONG=1: every point at every position (about 10 minutes); CASES="how:point:position ..." for single ones.
 . "$(dirname "$0")/lib.sh"
 dir=$scratch/java base=$(free_base) url=hdfs://127.0.0.1:$base
 at_end() { "$peer" stop "$dir" 2>/dev/null; }
@@ -28,7 +28,7 @@ writes_to_three() { "$dfs" -D dfs.replication=3 -fs "$url" -put -f "$scratch/out
 replicas_of_probe() { "$peer" fsck "$url" /probe -files -blocks 2>/dev/null | grep -q 'Live_repl=3'; }
 echo probe >"$scratch/out/probe"
 
-limit_ms() { [ "$1" = kill ] && echo "${HADRON_KILL_MS:-2000}" || echo "${HADRON_STOP_MS:-6000}"; }
+limit_ms() { [ "$1" = kill ] && echo "${HADRON_KILL_MS:-3000}" || echo "${HADRON_STOP_MS:-6000}"; }
 run_case() { # HOW POINT POSITION
   local nodes=() i said ms
   for i in 0 1 2; do nodes+=("127.0.0.1:$(port $i)=$(cat "$dir/dn$i.pid")"); done
@@ -40,17 +40,11 @@ run_case() { # HOW POINT POSITION
 }
 
 slow=()
-if [ "${HADRON_LONG:-0}" = 1 ]; then
-  for point in connect first packet chunk flush block last close append; do
-    for position in 0 1 2; do run_case stop $point $position; run_case kill $point $position; done
-  done
-else
-  run_case stop connect 1
-  run_case stop flush 0
-  run_case stop last 2
-  run_case stop append 1
-  run_case kill packet 1
-fi
+cases=${CASES:-stop:connect:1 stop:flush:0 stop:last:2 stop:append:1 kill:packet:1}
+[ "${HADRON_LONG:-0}" = 1 ] && cases=$(for point in connect first packet chunk flush block last close append; do
+  for position in 0 1 2; do echo stop:$point:$position kill:$point:$position; done
+done)
+for c in $cases; do IFS=: read -r how point position <<<"$c"; run_case "$how" "$point" "$position"; done
 [ ${#slow[@]} = 0 ] || fail "too slow: ${slow[*]}"
 
 # closed files have all replicas that live, equal on every node, and Hadoop reads what was written
