@@ -210,6 +210,10 @@ int main(int argc, char **argv)
             sleep_ms((unsigned)(next_random(&dice) % 150));
             kill_and_collect(&v[i]);
         }
+        if (getenv("BETWEEN") != NULL && system(getenv("BETWEEN")) != 0) {
+            fprintf(stderr, "lease_recovery: %s failed\n", getenv("BETWEEN"));
+            return 1;
+        }
         for (int i = 0; i < count; i++) { /* all at once, then one after the other */
             bool closed;
             (void)dfs_recover_lease(fs, v[i].path, &closed, NULL);

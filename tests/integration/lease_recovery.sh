@@ -6,6 +6,17 @@ repeats=${RECOVERY_REPEATS:-20}; seed=${SEED:-$RANDOM}
 start_nodes "${DATANODES:-}"
 "$dfs" -fs "$url" -mkdir /lease_recovery
 "$HADRON_BIN/lease_recovery" "$url" "$repeats" 3 "$seed" >"$scratch/out" || { echo "seed $seed" >&2; exit 1; }
+
+# the same when every server dies with the writers: what was flushed is on the disks of all
+if [ -z "${DATANODES:-}" ]; then
+  cat >"$scratch/all_die" <<END
+pids="$(cat "$dir/nn.pid" "$dir"/dn?.pid | tr '\n' ' ')"
+kill -9 \$pids
+for p in \$pids; do while kill -0 \$p 2>/dev/null; do sleep 0.1; done; done
+"$cluster" start "$dir" 3 $base >/dev/null
+END
+  BETWEEN="sh $scratch/all_die" "$HADRON_BIN/lease_recovery" "$url" 5 3 $((seed + 1)) >>"$scratch/out" || { echo "seed $((seed + 1)), with all servers killed" >&2; exit 1; }
+fi
 n=$(wc -l <"$scratch/out")
 [ "$n" -ge $((repeats / 2)) ] || fail "only $n of $repeats writers got as far as to create their file"
 
