@@ -78,7 +78,7 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
     return send_text(c, MHD_HTTP_NOT_FOUND, "There is no such page: / /jmx /prom are served.\n");
 }
 
-static void log_line(void *ctx, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void log_line(void *ctx, const char *fmt, va_list ap)
 {
     char text[256];
     (void)ctx;

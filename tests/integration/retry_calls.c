@@ -17,7 +17,7 @@ enum { SAFE_MODE_TRIES = 300, TOGETHER = 8 };
 static struct rpc_client *client;
 static struct rpc_target target = {.protocol = RPC_CLIENT_PROTOCOL, .version = 1};
 
-static void need(bool holds, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void need(bool holds, const char *fmt, ...)
 {
     va_list ap;
     if (holds)
