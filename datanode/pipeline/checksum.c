@@ -162,6 +162,11 @@ static int digest_open(struct transfer *t, const Xfer__OpBlockChecksum *op, stru
 int op_block_checksum(struct transfer *t, const Xfer__OpBlockChecksum *op, struct err *err)
 {
     struct digest d = {.replica = {.data_fd = -1, .meta_fd = -1}};
+    if (op->header->block->pool_id[0] == '\0') { /* mirror.c of another node */
+        (void)fail(err, ERR_CLOSED, "it was only asked whether this node lives");
+        answer_error(t, err, NULL);
+        return err->code;
+    }
     int rc = digest_open(t, op, &d, err);
     if (rc == 0)
         rc = digest_run(&d, err);

@@ -298,7 +298,7 @@ Test(operations, a_writer_that_goes_away_leaves_an_open_replica)
     expect_replica(5, 512, REPLICA_RBW);
 }
 
-Test(operations, what_is_not_there_yet_is_said)
+Test(operations, a_replica_that_is_not_there_is_not_continued)
 {
     static const Xfer__OpWriteBlock__BlockConstructionStage stages[] = {
         XFER__OP_WRITE_BLOCK__BLOCK_CONSTRUCTION_STAGE__PIPELINE_SETUP_APPEND,
