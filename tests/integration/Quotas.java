@@ -80,7 +80,8 @@ public class Quotas {
   }
 
   /** A policy is given to empty directories only: Hadoop doesn't recount what is there already. */
-  private static String policy(Path p) throws IOException {
+  private static String policy(Path parent) throws IOException {
+    Path p = new Path(parent, NAMES[below(NAMES.length)]);
     if (fs.exists(p)) {
       return "exists";
     }
@@ -101,7 +102,7 @@ public class Quotas {
   private static String step() throws Exception {
     Path p = path();
     Path other = path();
-    switch (below(16)) {
+    switch (below(18)) {
       case 0: case 1: case 2: return "mkdirs " + p + " " + fs.mkdirs(p);
       case 3: case 4: case 5: case 6: return "create " + p + " " + create(p);
       case 7: return "delete " + p + " " + fs.delete(p, true);

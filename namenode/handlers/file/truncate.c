@@ -75,14 +75,18 @@ static int commit_truncate(struct call *c, const struct resolved *r, const Cp__T
     return call_commit(c, &e);
 }
 
-/* The block that is cut counts in full until that is done. */
-static int check_quota(struct call *c, const struct resolved *r, uint64_t gone, handle_t cut)
+/* The block that is cut counts in full until that is done; those behind it go. */
+static int check_quota(struct call *c, const struct resolved *r, handle_t cut)
 {
-    uint64_t block_size = ns_inode(ns_of(c), resolved_last(r))->file.block_size;
-    if (cut == 0 || block_size <= blocks_length(blocks_of(c), cut))
+    handle_t file = resolved_last(r);
+    const struct inode_file *f = &ns_inode(ns_of(c), file)->file;
+    const handle_t *all = ns_blocks(ns_of(c), file);
+    if (cut == 0)
         return 0;
-    uint64_t more = block_size - blocks_length(blocks_of(c), cut);
-    return call_check_space_quota(c, r, (int64_t)(more - gone));
+    int64_t more = (int64_t)f->block_size - (int64_t)blocks_length(blocks_of(c), cut);
+    for (uint32_t i = f->block_count; i-- > 0 && all[i] != cut;)
+        more -= (int64_t)blocks_length(blocks_of(c), all[i]);
+    return call_check_space_quota(c, r, more);
 }
 
 static int truncate(struct call *c, const struct resolved *r, const Cp__TruncateRequest *req,
@@ -99,7 +103,7 @@ static int truncate(struct call *c, const struct resolved *r, const Cp__Truncate
                     ", truncate size: %" PRIu64 ".",
                     length, req->new_length);
     handle_t cut = cut_block(c, file, req->new_length);
-    TRY(check_quota(c, r, length - req->new_length, cut));
+    TRY(check_quota(c, r, cut));
     TRY(commit_truncate(c, r, req, cut));
     *ret_done = cut == 0;
     return cut == 0
