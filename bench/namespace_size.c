@@ -1,5 +1,6 @@
 /* namespace_size.c - what a large namespace costs: memory, image, start, and moving big trees.
  *   bench_namespace_size [directories] [image file]
+ * With an image file it is kept there and nothing else is done behind it.
  * Makes that many directories (a million) with ten files each: four empty, three of one block in
  * one place, three of one block in three places. Prints bytes an object, resident memory, image
  * size, saving and loading, replaying edits, and what a summary, a rename and a deletion of a tenth
@@ -207,7 +208,7 @@ static int to_file(void *ctx, const void *data, size_t size, struct err *err)
     return fwrite(data, 1, size, ctx) == size ? 0 : fail(err, ERR_IO, "write");
 }
 
-static void save_and_load(const char *path)
+static void save_and_load(const char *path, bool keep)
 {
     uint8_t md5[IMAGE_MD5_SIZE];
     struct err err = {0};
@@ -230,7 +231,8 @@ static void save_and_load(const char *path)
            took(start, loaded));
     munmap(bytes, (size_t)st.st_size);
     close(fd);
-    unlink(path);
+    if (!keep)
+        unlink(path);
     CHECK(nn_digest(nn) == digest);
     start = watch_start();
     CHECK(nn_verify(nn, &err) == 0);
@@ -420,10 +422,13 @@ static void replay(uint64_t files)
 int main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
-    const char *path = argc > 2 ? argv[2] : "/tmp/bench_namespace_size.image";
+    bool keep = argc > 2;
+    const char *path = keep ? argv[2] : "/tmp/bench_namespace_size.image";
     CHECK(count >= GROUPS && count % GROUPS == 0);
     build(count);
-    save_and_load(path);
+    save_and_load(path, keep);
+    if (keep)
+        return 0;
     big_trees();
     nn_free(nn);
     replay(count * 7 / 10);
