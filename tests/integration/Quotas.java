@@ -88,7 +88,12 @@ public class Quotas {
     fs.mkdirs(p);
     String name = POLICIES[below(POLICIES.length)];
     fs.setStoragePolicy(p, name);
-    return name;
+    if (below(3) == 0) {
+      return name;
+    }
+    long space = (1 + below(4)) * 700000L;
+    fs.setQuotaByStorageType(p, name.equals("COLD") ? StorageType.ARCHIVE : StorageType.SSD, space);
+    return name + " " + space;
   }
 
   private static String rename(Path from, Path to) throws IOException {
@@ -161,6 +166,28 @@ public class Quotas {
     }
   }
 
+  /** One of each refusal, whatever the seed brings. */
+  private static void refusals() throws Exception {
+    Path dir = new Path("/q/fixed");
+    fs.mkdirs(dir);
+    fs.setStoragePolicy(dir, "ALL_SSD");
+    for (int kind = 0; kind < 3; kind++) {
+      fs.setQuota(dir, kind == 0 ? 2 : HdfsConstants.QUOTA_RESET, kind == 1 ? BLOCK * 3 / 2 : HdfsConstants.QUOTA_RESET);
+      fs.setQuotaByStorageType(dir, StorageType.SSD, kind == 2 ? BLOCK * 3 / 2 : HdfsConstants.QUOTA_RESET);
+      for (short replication = 1; replication < 3; replication++) {
+        try {
+          write(fs.create(new Path(dir, "f" + replication), true, 4096, replication, BLOCK), 1000);
+          System.out.println(usage(dir));
+        } catch (Exception e) {
+          System.out.println(reason(e));
+        }
+      }
+      fs.delete(new Path(dir, "f1"), true);
+      fs.delete(new Path(dir, "f2"), true);
+    }
+    fs.delete(dir, true);
+  }
+
   public static void main(String[] args) throws Exception {
     Configuration conf = new Configuration();
     conf.set("fs.defaultFS", args[0]);
@@ -169,6 +196,7 @@ public class Quotas {
     fs.mkdirs(new Path("/q"));
     write(fs.create(new Path("/file"), true), 10);
     fixed();
+    refusals();
     for (int i = Integer.parseInt(args[2]); i > 0; i--) {
       String what;
       try {
