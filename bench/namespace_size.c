@@ -1,5 +1,5 @@
 /* namespace_size.c - what a large namespace costs: memory, image, start, and moving big trees.
- *   bench_namespace_size [directories] [image file]
+ *   bench_namespace_size [directories] [image file [groups]]
  * With an image file it is kept there and nothing else is done behind it.
  * Makes that many directories (a million) with ten files each: four empty, three of one block in
  * one place, three of one block in three places. Prints bytes an object, resident memory, image
@@ -21,12 +21,13 @@
 #include "namenode/nodes/nodes.h"
 #include "namenode/state/state.h"
 
-enum { GROUPS = 10, EMPTY = 4, ONE = 3, THREE = 3, NODES = 3, BATCH = 1000, COLLECT = 2000 };
+enum { EMPTY = 4, ONE = 3, THREE = 3, NODES = 3, BATCH = 1000, COLLECT = 2000 };
 
 static const struct nn_identity identity = {.namespace_id = 1, .cluster_id = "CID-bench"};
 static struct nn *nn;
 static uint64_t next_id = NS_ROOT_INODE_ID + 1, next_block = FIRST_BLOCK_ID;
 static perm_t perm;
+static uint64_t groups = 10; /* directories that hold everything, alike */
 
 static double now_s(void)
 {
@@ -111,7 +112,7 @@ static void add_block(handle_t file)
 static void make_dirs(uint64_t count, handle_t *dirs)
 {
     handle_t top = make(INODE_DIR, ns_root(nn->ns), "bench", 0), group = 0, middle = 0;
-    uint64_t in_group = count / GROUPS, in_middle = 1000;
+    uint64_t in_group = count / groups, in_middle = 1000;
     for (uint64_t i = 0; i < count; i++) {
         if (i % in_group == 0)
             group = make(INODE_DIR, top, "g", i / in_group);
@@ -285,7 +286,7 @@ static void collect(struct arena *arena)
         struct resolved r;
         more = nn_collect(nn, COLLECT);
         slices[n] = cpu_s() - w.cpu;
-        CHECK(look_up("/bench00000/g00009/t00003/d00003/part-00001", arena, &r) != 0);
+        CHECK(look_up("/bench00000/g00001/t00003/d00003/part-00001", arena, &r) != 0);
         waits[n] = now_s() - w.wall;
         arena_reset(arena);
     }
@@ -423,8 +424,10 @@ int main(int argc, char **argv)
 {
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
     bool keep = argc > 2;
+    if (argc > 3)
+        groups = strtoull(argv[3], NULL, 10);
     const char *path = keep ? argv[2] : "/tmp/bench_namespace_size.image";
-    CHECK(count >= GROUPS && count % GROUPS == 0);
+    CHECK(groups > 1 && count >= groups && count % groups == 0);
     build(count);
     save_and_load(path, keep);
     if (keep)
