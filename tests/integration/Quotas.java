@@ -20,6 +20,7 @@ public class Quotas {
   private static final String[] POLICIES = {"COLD", "ONE_SSD", "ALL_SSD"};
   private static DistributedFileSystem fs;
   private static Random random;
+  private static boolean policies;
 
   private static int below(int n) {
     return random.nextInt(n);
@@ -107,7 +108,7 @@ public class Quotas {
   private static String step() throws Exception {
     Path p = path();
     Path other = path();
-    switch (below(18)) {
+    switch (below(policies ? 18 : 15)) {
       case 0: case 1: case 2: return "mkdirs " + p + " " + fs.mkdirs(p);
       case 3: case 4: case 5: case 6: return "create " + p + " " + create(p);
       case 7: return "delete " + p + " " + fs.delete(p, true);
@@ -170,8 +171,10 @@ public class Quotas {
   private static void refusals() throws Exception {
     Path dir = new Path("/q/fixed");
     fs.mkdirs(dir);
-    fs.setStoragePolicy(dir, "ALL_SSD");
-    for (int kind = 0; kind < 3; kind++) {
+    if (policies) {
+      fs.setStoragePolicy(dir, "ALL_SSD");
+    }
+    for (int kind = 0; kind < (policies ? 3 : 2); kind++) {
       fs.setQuota(dir, kind == 0 ? 2 : HdfsConstants.QUOTA_RESET, kind == 1 ? BLOCK * 3 / 2 : HdfsConstants.QUOTA_RESET);
       fs.setQuotaByStorageType(dir, StorageType.SSD, kind == 2 ? BLOCK * 3 / 2 : HdfsConstants.QUOTA_RESET);
       for (short replication = 1; replication < 3; replication++) {
@@ -193,6 +196,7 @@ public class Quotas {
     conf.set("fs.defaultFS", args[0]);
     fs = (DistributedFileSystem) new Path(args[0]).getFileSystem(conf);
     random = new Random(Long.parseLong(args[1]));
+    policies = args[3].equals("1");
     fs.mkdirs(new Path("/q"));
     write(fs.create(new Path("/file"), true), 10);
     fixed();
