@@ -185,7 +185,11 @@ int admin_clear_space(struct admin *a)
     struct quota q = {.names = DFS_QUOTA_KEEP, .space = DFS_QUOTA_CLEAR};
     TRY(parse(a, 1, "storageType=", &args, &o));
     const char *type = option_value(&o, "storageType");
-    if (type != NULL && (q.type = find_type(type)) == NO_TYPE)
-        return admin_bad_usage(a, "No enum constant org.apache.hadoop.fs.StorageType.%s", type);
+    if (type != NULL && (q.type = find_type(type)) == NO_TYPE) {
+        auto_text upper = text_dup(type);
+        for (char *p = upper; *p != '\0'; p++)
+            *p = (char)toupper((unsigned char)*p);
+        return admin_bad_usage(a, "No enum constant org.apache.hadoop.fs.StorageType.%s", upper);
+    }
     return set_all(a, &q, &args);
 }

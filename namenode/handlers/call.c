@@ -130,6 +130,12 @@ struct edit_rpc_ids call_rpc_ids(const struct call *c)
     return (struct edit_rpc_ids){{c->rpc->client_id, c->rpc->client_id_size}, c->rpc->call_id};
 }
 
+int call_unmasked(const struct call *c, const Hdfs__FsPermission *unmasked, uint32_t bits)
+{
+    return unmasked == NULL || c->env->settings->acls_by_masked_mode ? -1
+                                                                     : (int)(unmasked->perm & bits);
+}
+
 int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked)
 {
     while (r->found <= depth) {

@@ -55,6 +55,10 @@ int call_resolve(struct call *c, const char *path, enum path_op op, struct resol
 int call_check_access(struct call *c, const struct resolved *r, struct ns_want want);
 int call_commit(struct call *c, struct edit *e);
 struct edit_rpc_ids call_rpc_ids(const struct call *c);
+/* In the name space security; see attr/xattr.c. */
+#define XATTR_UNREADABLE "hdfs.unreadable.by.superuser"
+/* The mode before the umask that a request tells, -1: none, or it doesn't count. */
+int call_unmasked(const struct call *c, const Hdfs__FsPermission *unmasked, uint32_t bits);
 /* Makes the missing directories of r above component `depth` (and that one too if with_last). */
 int call_make_dirs(struct call *c, struct resolved *r, uint32_t depth, uint16_t mode, int unmasked);
 /* The block pool that a client names must be ours. */

@@ -26,6 +26,7 @@ struct nn_settings {
     bool permissions_enabled, owner_may_set_quota, quota_by_type_enabled;
     const char *supergroup;
     bool acls_disabled, xattrs_disabled, protect_subdirs;
+    bool acls_by_masked_mode; /* default ACLs are filtered by the mode after the umask */
     uint32_t max_xattrs, max_xattr_size;
     char **protected_dirs; /* absolute, normal paths */
     size_t protected_count;

@@ -90,6 +90,7 @@ int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct 
         .quota_by_type_enabled = conf_bool(conf, CONF_quota_by_type_enabled),
         .supergroup = conf_str(conf, CONF_superusergroup),
         .acls_disabled = !conf_bool(conf, CONF_acls_enabled),
+        .acls_by_masked_mode = !conf_bool(conf, CONF_posix_acl_inheritance),
         .xattrs_disabled = !conf_bool(conf, CONF_xattrs_enabled),
         .max_xattrs = u32(conf, CONF_max_xattrs),
         .max_xattr_size = u32(conf, CONF_max_xattr_size),

@@ -9,14 +9,17 @@ import java.security.PrivilegedExceptionAction;
 import java.util.Arrays;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FsShell;
+import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.tools.DFSAdmin;
+import org.apache.hadoop.hdfs.tools.StoragePolicyAdmin;
 import org.apache.hadoop.security.UserGroupInformation;
 import org.apache.hadoop.util.ToolRunner;
 
 /**
  * Runs many command lines of Hadoop's shell in one JVM. Arguments: URL, file of lines, folder of results.
  * A line: user, file for standard input, then the arguments, all separated by tabs. Line N leaves N.out, N.err, N.rc.
- * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin" are the administrator's tool's.
+ * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin" or "storagepolicies" are
+ * for those tools.
  */
 public final class ShellLines {
     public static void main(String[] args) throws Exception {
@@ -26,6 +29,10 @@ public final class ShellLines {
                 run(args[0], line.split("\t", -1), args[2] + "/" + n);
         }
         System.exit(0);
+    }
+
+    private static String[] tail(String[] words) {
+        return Arrays.copyOfRange(words, 1, words.length);
     }
 
     private static void run(String url, String[] words, String base) throws Exception {
@@ -47,7 +54,9 @@ public final class ShellLines {
                 Configuration conf = new Configuration();
                 conf.set("fs.defaultFS", url);
                 if (command[0].equals("dfsadmin"))
-                    return ToolRunner.run(new DFSAdmin(conf), Arrays.copyOfRange(command, 1, command.length));
+                    return ToolRunner.run(new DFSAdmin(new HdfsConfiguration(conf)), tail(command));
+                if (command[0].equals("storagepolicies"))
+                    return ToolRunner.run(new StoragePolicyAdmin(new HdfsConfiguration(conf)), tail(command));
                 FsShell shell = new FsShell();
                 shell.setConf(conf);
                 try {

@@ -14,7 +14,7 @@ static bool space_visible(const struct call *c, unsigned space, bool raw)
 /* The one attribute outside of these that everybody may see. */
 static bool marks_unreadable(unsigned space, const char *name)
 {
-    return space == XATTR_SECURITY && strcmp(name, "hdfs.unreadable.by.superuser") == 0;
+    return space == XATTR_SECURITY && strcmp(name, XATTR_UNREADABLE) == 0;
 }
 
 static int check_found(struct call *c, const struct resolved *r)
@@ -29,6 +29,11 @@ static int check_space(struct call *c, const Hdfs__XAttr *x, bool raw)
     if (x == NULL || (unsigned)x->namespace_ >= ARRAY_SIZE(space_names))
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%s names no extended attribute",
                     c->rpc->method->name);
+    if (marks_unreadable((unsigned)x->namespace_, x->name) && x->has_value)
+        return fail(&c->err, ERR_ACCESS,
+                    "Attempt to set a value for 'security.%s'. Values are not allowed for this "
+                    "xattr.",
+                    XATTR_UNREADABLE);
     if (!space_visible(c, (unsigned)x->namespace_, raw) &&
         !marks_unreadable((unsigned)x->namespace_, x->name))
         return fail(&c->err, ERR_ACCESS, "User doesn't have permission for xattr: %s.%s",
@@ -174,6 +179,9 @@ int fs_setXAttr(struct call *c)
                     "The XAttr is too big. The maximum combined size of the name and value is %u, "
                     "but the total size is %zu",
                     c->env->settings->max_xattr_size, size);
+    if (marks_unreadable((unsigned)req->xattr->namespace_, req->xattr->name) &&
+        !inode_is_file(ns_inode(ns_of(c), resolved_last(&r))))
+        return fail(&c->err, ERR_IO, "Can only set 'security.%s' on a file.", XATTR_UNREADABLE);
     TRY(check_set_flags(c, resolved_last(&r), req->xattr, req->flag));
     return commit_xattr(c, OP_set_xattr, &r, req->xattr);
 }
@@ -190,5 +198,8 @@ int fs_removeXAttr(struct call *c)
     if (!ns_xattr_get(ns_of(c), resolved_last(&r), (unsigned)req->xattr->namespace_,
                       req->xattr->name, &old))
         return fail(&c->err, ERR_IO, "No matching attributes found for remove operation");
+    if (marks_unreadable((unsigned)req->xattr->namespace_, req->xattr->name))
+        return fail(&c->err, ERR_ACCESS, "The xattr 'security.%s' can not be deleted.",
+                    XATTR_UNREADABLE);
     return commit_xattr(c, OP_remove_xattr, &r, req->xattr);
 }

@@ -60,7 +60,7 @@ static int check_create_limits(struct call *c, const Cp__CreateRequest *req)
 static int commit_create(struct call *c, const Cp__CreateRequest *req, struct resolved *r)
 {
     uint16_t mode = (uint16_t)(req->masked->perm & 0777);
-    int unmasked = req->unmasked != NULL ? (int)(req->unmasked->perm & 0777) : -1;
+    int unmasked = call_unmasked(c, req->unmasked, 0777);
     bool overwrite = resolved_last(r) != 0;
     if (!overwrite)
         TRY(ns_check_new(ns_of(c), r, call_limits(c), &c->err));

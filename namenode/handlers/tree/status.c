@@ -60,6 +60,19 @@ static int update_access_time(struct call *c, const struct resolved *r)
     return call_commit(c, &e);
 }
 
+/* What the superuser has been forbidden to read. */
+static int check_readable_by_superuser(struct call *c, handle_t file)
+{
+    struct slice value;
+    bool checked = c->who.superuser && c->env->settings->permissions_enabled;
+    if (!checked || !ns_xattr_get(ns_of(c), file, XATTR_SECURITY, XATTR_UNREADABLE, &value))
+        return 0;
+    return fail(&c->err, ERR_ACCESS,
+                "Access is denied for %s since the superuser is not allowed to perform this "
+                "operation.",
+                c->who.user);
+}
+
 int fs_getBlockLocations(struct call *c)
 {
     REQUEST(c, Cp__GetBlockLocationsRequest);
@@ -72,6 +85,7 @@ int fs_getBlockLocations(struct call *c)
     TRY(call_resolve(c, req->src, PATH_READ, &r));
     TRY(ns_check_file(ns_of(c), &r, &c->err));
     TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
+    TRY(check_readable_by_superuser(c, resolved_last(&r)));
     TRY(status_located_blocks(c, resolved_last(&r), req->offset, req->length, &res->locations));
     return update_access_time(c, &r);
 }

@@ -7,7 +7,7 @@ int fs_mkdirs(struct call *c)
     RESPOND(c, Cp__MkdirsResponse, cp__mkdirs_response);
     struct resolved r;
     uint16_t mode = (uint16_t)(req->masked->perm & 01777);
-    int unmasked = req->unmasked != NULL ? (int)(req->unmasked->perm & 01777) : -1;
+    int unmasked = call_unmasked(c, req->unmasked, 01777);
     TRY(path_check_length(req->src, "mkdirs", &c->err));
     TRY(call_check_safe_mode(c, "Cannot create directory ", req->src));
     TRY(call_resolve(c, req->src, PATH_CREATE, &r));
