@@ -88,7 +88,11 @@ int call_check_superuser(struct call *c)
 {
     struct ns_caller store;
     const struct ns_caller *caller = call_caller(c, &store);
-    return caller == NULL ? 0 : ns_check_superuser(caller, &c->err);
+    if (caller == NULL || ns_check_superuser(caller, &c->err) == 0)
+        return 0;
+    return fail(&c->err, ERR_ACCESS,
+                "Access denied for user %s. Superuser privilege is required for operation %s",
+                c->who.user, call_operation(c));
 }
 
 const struct ns_caller *call_caller(const struct call *c, struct ns_caller *store)

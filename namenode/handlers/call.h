@@ -70,6 +70,8 @@ bool call_is_once(const struct call *c);
 bool call_is_repeated(const struct call *c, struct retry_answer *ret);
 int call_answer_again(struct call *c, const struct retry_answer *first);
 int call_append_again(struct call *c); /* file/append.c */
+/* audited.c: what the call does, in the words of the audit log. */
+const char *call_operation(const struct call *c);
 /* audited.c: sets c->audit if the call belongs into the audit log; rc is the handler's. */
 void call_audit(struct call *c, int rc);
 /* protect.c: ACLs and attributes may be switched off. */

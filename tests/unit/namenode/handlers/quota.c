@@ -115,7 +115,7 @@ Test(quota, arguments_are_checked_as_hadoop_does)
     expect(set_quota("/file", 5, INT64_MAX, 0), ERR_PATH_NOT_DIR, "`/file': Is not a directory");
     f.user = "bob";
     expect(set_quota("/q", 5, INT64_MAX, 0), ERR_ACCESS,
-           "Access denied for user bob. Superuser privilege is required");
+           "Access denied for user bob. Superuser privilege is required for operation setQuota");
     f.settings.owner_may_set_quota = true;
     expect(set_quota("/q", 5, INT64_MAX, 0), ERR_ACCESS,
            "Access denied for user bob. Superuser or owner of parent folder privilege is required");
