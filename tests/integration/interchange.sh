@@ -77,7 +77,7 @@ stop_ours
 
 # the viewers: the same of every image and file of edits that both have written
 viewers=org.apache.hadoop.hdfs.tools
-for f in "$dir"/name/current/fsimage_*[0-9] $(ls -t "$dir"/name/current/edits_*-* | head -3); do
+for f in $(ls "$dir"/name/current/fsimage_* | grep -v md5) $(ls -t "$dir"/name/current/edits_*-* | head -3); do
   case $f in
   *fsimage*) ours="oiv -p XML" theirs="$viewers.offlineImageViewer.OfflineImageViewerPB -p XML" ;;
   *) ours=oev theirs=$viewers.offlineEditsViewer.OfflineEditsViewer ;;
