@@ -352,6 +352,9 @@ int apply_rename_old(struct nn *nn, const struct op_rename_old *op, const struct
     (void)e;
     TRY(target_find(nn, op->src, &src, err));
     TRY(target_find(nn, op->dst, &dst, err));
+    /* Java's NameNode calls a rename to the same path done, and writes it down */
+    if (src.inode != 0 && src.inode == dst.inode)
+        return 0;
     return rename_to(nn, &src, &dst, false, op->time, err);
 }
 

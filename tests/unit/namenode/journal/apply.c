@@ -268,6 +268,11 @@ Test(apply, records_that_do_not_fit_change_nothing)
     e = (struct edit){.code = OP_rename};
     e.rename = (struct op_rename){.src = slice_of("/d"), .dst = slice_of("/d/x")};
     expect(&e, ERR_IO, "under source");
+    e = (struct edit){.code = OP_rename_old};
+    e.rename_old = (struct op_rename_old){.src = slice_of("/f"), .dst = slice_of("/f"), .time = 9};
+    uint64_t mtime = ns_inode(nn->ns, ns_root(nn->ns))->mtime_ms;
+    cr_assert_eq(apply(&e), 0, "%s", err.text); /* Java's log has such */
+    cr_assert_eq(ns_inode(nn->ns, ns_root(nn->ns))->mtime_ms, mtime);
     e = (struct edit){.code = OP_close};
     e.close.path = slice_of("/f"); /* without its block */
     struct edit_block wrong[] = {{7, 1, 1}, {8, 1, 1}};
