@@ -21,11 +21,11 @@ n=$(wc -l <"$scratch/out")
 [ "$n" -ge $((repeats / 2)) ] || fail "only $n of $repeats writers got as far as to create their file"
 
 equal() { # each finalized block and its checksums: three copies, one content
-  local block copies
-  for block in $(find "$dir" -path '*finalized*' -name 'blk_*' -printf '%f\n' | sort -u); do
-    copies=$(find "$dir" -path '*finalized*' -name "$block" -exec cksum {} + | awk '{print $1, $2}' | sort | uniq -c)
-    [ "$(echo "$copies" | wc -l)" = 1 ] && [ "$(echo "$copies" | awk '{print $1}')" = 3 ] || { echo "$block: $copies" >"$scratch/unequal"; return 1; }
-  done
+  find "$dir" -path '*finalized*' -name 'blk_*' -exec cksum {} + | awk '
+    { name = $3; sub(".*/", "", name); sum = $1 " " $2; copies[name]++
+      if (name in first && first[name] != sum) { print name, "differs"; bad = 1 }
+      first[name] = sum }
+    END { for (name in copies) if (copies[name] != 3) { print name, "has", copies[name], "copies"; bad = 1 }; exit bad }' >"$scratch/unequal"
 }
 wait_until 30 equal || fail "replicas differ: $(cat "$scratch/unequal")"
 [ -z "$(find "$dir" -path '*/rbw/blk_*')" ] || fail "replicas are still being written: $(find "$dir" -path '*/rbw/blk_*')"
