@@ -131,6 +131,14 @@ static void sleep_ms(int64_t ms)
     (void)nanosleep(&t, NULL); /* a signal ends it early, which is fine */
 }
 
+/* The NameNode may show the new length before the DataNodes have cut the block. */
+static bool is_closed(const struct item *item)
+{
+    bool closed = true;
+    struct dfs *fs = store_dfs(item->store);
+    return fs == NULL || dfs_is_closed(fs, item->path, &closed, NULL) != 0 || closed;
+}
+
 static int wait_for(struct shell *sh, struct item *item, uint64_t length, struct err *err)
 {
     fprintf(sh->out, "Waiting for %s ...\n", item->text);
@@ -139,7 +147,7 @@ static int wait_for(struct shell *sh, struct item *item, uint64_t length, struct
         TRY(item_look(item, err));
         if (!item->exists)
             return fail_missing(err, item->text);
-        if (item->stat.length == length)
+        if (item->stat.length == length && is_closed(item))
             break;
         if (shell_interrupted())
             return fail(err, ERR_INTERRUPTED, "Interrupted");
