@@ -77,7 +77,7 @@ int cmd_append_to_file(struct shell *sh, struct args *args, struct err *err)
 {
     if (args->count < 2)
         return fail(err, ERR_IO, "missing destination argument");
-    bool new_block = args_pop(args, "n");
+    bool new_block = args_pop(args, "-n");
     if (args->count < 2)
         return fail(err, ERR_ILLEGAL_ARGUMENT, "Not enough arguments: expected 2 but got %zu",
                     args->count);

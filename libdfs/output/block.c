@@ -325,6 +325,12 @@ int output_open_append(struct output *o, struct err *err)
     TRY(copy_block(o, o->o.last_block, &b, err));
     o->o.last_block = NULL;
     uint64_t length = b->b->num_bytes;
+    if (b->n_locs == 0) { /* a new block was wanted: this one only comes before it */
+        output_take_block(o, b);
+        o->block.num_bytes = length;
+        o->token = NULL;
+        return 0;
+    }
     if (length > o->o.block_size)
         return fail(err, ERR_PROTOCOL, "the last block of %s has %llu bytes, block size is %llu",
                     o->path, (unsigned long long)length, (unsigned long long)o->o.block_size);
