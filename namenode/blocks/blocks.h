@@ -141,11 +141,11 @@ void blocks_end_recovery(struct blocks *b, handle_t block);
 /* These storages have the recovered block as it is recorded now. */
 must_use int blocks_recovered(struct blocks *b, handle_t block, const uint32_t *storages,
                               size_t count);
-/* A block under construction is cut: that is its length from now on, and its recovery, which is
- * overdue at once, has to make the replicas so. */
+/* A block under construction is to be cut: its recovery, which is overdue at once, has to make the
+ * replicas that long. Until then its length stays what it was. */
 must_use int blocks_cut(struct blocks *b, handle_t block, uint64_t length);
-/* False: it isn't being cut. *ret_full_length: that of its replicas. */
-bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_full_length);
+/* False: it isn't being cut. *ret_length: what it will have. */
+bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_length);
 
 /* ---- blocks under construction ---- */
 

@@ -432,21 +432,20 @@ int blocks_cut(struct blocks *b, handle_t block, uint64_t length)
     if (c == NULL)
         return ERR_NO_MEMORY;
     c->cut = true;
-    c->full_length = blk->length;
+    c->cut_length = length;
     if (c->block == 0) {
         c->block = block;
         c->until_ms = INT64_MIN;
         DL_PREPEND(b->recoveries, c);
     }
-    blocks_set_length(b, block, length);
     return 0;
 }
 
-bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_full_length)
+bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_length)
 {
     const struct construction *c = construction_of(b, block_at(b, block));
     if (c == NULL || !c->cut)
         return false;
-    *ret_full_length = c->full_length;
+    *ret_length = c->cut_length;
     return true;
 }

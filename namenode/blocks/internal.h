@@ -70,7 +70,7 @@ struct construction {
     uint32_t attempts;
     int64_t until_ms;
     bool cut;
-    uint64_t full_length; /* before it was cut */
+    uint64_t cut_length; /* what it is being cut to */
 };
 
 /* What few blocks have. */

@@ -33,14 +33,12 @@ static int recovering_block(struct call *c, handle_t block, Dp__RecoveringBlock 
 {
     uint32_t storages[MAX_LOCATIONS];
     struct block_info info;
-    uint64_t full_length, cut_length = 0;
+    uint64_t cut_length;
     NEW(c, Dp__RecoveringBlock, dp__recovering_block, order);
     blocks_get(blocks_of(c), block, &info);
     order->new_gen_stamp = blocks_recovery_id(blocks_of(c), block);
-    if (blocks_being_cut(blocks_of(c), block, &full_length)) {
+    if (blocks_being_cut(blocks_of(c), block, &cut_length)) {
         NEW(c, Hdfs__Block, hdfs__block, cut);
-        cut_length = info.length;
-        info.length = full_length;
         cut->block_id = info.id;
         cut->gen_stamp = order->new_gen_stamp;
         cut->has_num_bytes = true;

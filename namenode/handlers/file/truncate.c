@@ -16,12 +16,13 @@ static int check_under_way(struct call *c, const struct resolved *r, const Cp__T
                            bool *ret_known)
 {
     handle_t file = resolved_last(r), last = block_from_end(c, file, 0);
-    uint64_t full_length;
+    uint64_t cut_length;
     *ret_known = false;
     if (last == 0 || blocks_state(blocks_of(c), last) != BLOCK_UNDER_RECOVERY ||
-        !blocks_being_cut(blocks_of(c), last, &full_length))
+        !blocks_being_cut(blocks_of(c), last, &cut_length))
         return 0;
-    if (req->new_length != ns_file_length(ns_of(c), file))
+    uint64_t gone = blocks_length(blocks_of(c), last) - cut_length;
+    if (req->new_length != ns_file_length(ns_of(c), file) - gone)
         return fail(&c->err, ERR_BEING_CREATED,
                     "Failed to TRUNCATE_FILE %s for %s on %s because %s is being truncated.",
                     r->text, req->client_name, c->rpc->peer_host, r->text);
@@ -120,13 +121,13 @@ static struct slice client_id(const struct call *c)
 static bool repeated(struct call *c, bool *ret_done)
 {
     struct retry_answer first;
-    uint64_t full_length;
+    uint64_t cut_length;
     if (!retry_find(nn_of(c)->retry, client_id(c), c->rpc->call_id, &first) ||
         first.op != OP_truncate)
         return false;
     handle_t file = ns_find_id(ns_of(c), first.inode_id);
     handle_t last = file == 0 ? 0 : block_from_end(c, file, 0);
-    *ret_done = last == 0 || !blocks_being_cut(blocks_of(c), last, &full_length);
+    *ret_done = last == 0 || !blocks_being_cut(blocks_of(c), last, &cut_length);
     return true;
 }
 

@@ -287,6 +287,7 @@ Test(recovery, truncate_inside_a_block_waits_for_its_nodes)
     Hdfs__ExtendedBlock b = closed("/tmp/a", 700);
     OK(cut("/tmp/a", "c1", 512, &done));
     cr_assert(!done && !is_closed("/tmp/a"));
+    cr_assert_eq(length_of("/tmp/a"), 700, "until the DataNodes have done it");
     struct order o = told_order();
     cr_assert_neq(o.node, -1);
     cr_assert(o.has_cut && o.cut == 512 && o.length == 700 && o.nodes == 3);

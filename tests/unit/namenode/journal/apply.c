@@ -151,7 +151,9 @@ Test(apply, a_cut_inside_a_block_opens_the_file_again)
                                       .time = 20,
                                       .blocks = {&cut, 1}};
     cr_assert_eq(apply(&e), 0, "%s", err.text);
-    cr_assert_eq(ns_file_length(nn->ns, f), 1300);
+    uint64_t length;
+    cr_assert_eq(ns_file_length(nn->ns, f), 1700, "until the DataNodes have done it");
+    cr_assert(blocks_being_cut(nn->blocks, ns_blocks(nn->ns, f)[1], &length) && length == 300);
     cr_assert_str_eq(ns_uc_client(nn->ns, f), "t");
     cr_assert_eq(blocks_state(nn->blocks, ns_blocks(nn->ns, f)[1]), BLOCK_UNDER_CONSTRUCTION);
     cr_assert_eq(nn->generation_stamp, 2000);
