@@ -92,12 +92,6 @@ static const char *command_of(const struct call *c, const struct audit_rule *rul
     }
 }
 
-const char *call_operation(const struct call *c)
-{
-    const char *name = command_of(c, &rules[c->rpc->method->tag]);
-    return name != NULL ? name : c->rpc->method->name;
-}
-
 /* "[/a, /b]" */
 static const char *concat_sources(struct call *c)
 {

@@ -70,6 +70,39 @@ int handle_ha_call(struct call *c)
     }
 }
 
+/* Hadoop's names of operations where they aren't the method's; some have none. */
+static const char *const operations[CLIENT_METHOD_COUNT] = {
+    [CLIENT_getBlockLocations] = "open",
+    [CLIENT_create] = "null",
+    [CLIENT_getFileInfo] = "getfileinfo",
+    [CLIENT_getFileLinkInfo] = "getfileinfo",
+    [CLIENT_getLocatedFileInfo] = "getfileinfo",
+    [CLIENT_getListing] = "listStatus",
+    [CLIENT_getBatchedListing] = "listStatus",
+    [CLIENT_rename2] = "rename",
+    [CLIENT_getContentSummary] = "contentSummary",
+    [CLIENT_getQuotaUsage] = "quotaUsage",
+    [CLIENT_getDatanodeReport] = "datanodeReport",
+    [CLIENT_rollEdits] = "rollEditLog",
+    [CLIENT_addBlock] = "getAdditionalBlock",
+    [CLIENT_getAdditionalDatanode] = "null",
+    [CLIENT_getPreferredBlockSize] = "null",
+    [CLIENT_getStoragePolicy] = "null",
+    [CLIENT_recoverLease] = "null",
+    [CLIENT_abandonBlock] = "null",
+    [CLIENT_complete] = "null",
+    [CLIENT_fsync] = "null",
+    [CLIENT_getLinkTarget] = "getfileinfo",
+    [CLIENT_getEnclosingRoot] = "getEZForPath",
+};
+
+static const char *operation_of(const struct call *c)
+{
+    int tag = c->rpc->method->tag;
+    const char *name = tag < (int)ARRAY_SIZE(operations) ? operations[tag] : NULL;
+    return name != NULL ? name : c->rpc->method->name;
+}
+
 int call_no_memory(struct call *c)
 {
     return fail(&c->err, ERR_NO_MEMORY, "out of memory while answering %s", c->rpc->method->name);
@@ -84,22 +117,28 @@ int call_check_safe_mode(struct call *c, const char *what, const char *path)
     return fail(&c->err, ERR_SAFE_MODE, "%s%s. Name node is in safe mode.\n%s", what, path, tip);
 }
 
+int call_check_superuser_for(struct call *c, const char *operation)
+{
+    struct ns_caller store;
+    if (call_caller(c, &store) == NULL)
+        return 0;
+    store.operation = operation;
+    return ns_check_superuser(&store, &c->err);
+}
+
 int call_check_superuser(struct call *c)
 {
     struct ns_caller store;
     const struct ns_caller *caller = call_caller(c, &store);
-    if (caller == NULL || ns_check_superuser(caller, &c->err) == 0)
-        return 0;
-    return fail(&c->err, ERR_ACCESS,
-                "Access denied for user %s. Superuser privilege is required for operation %s",
-                c->who.user, call_operation(c));
+    return caller == NULL ? 0 : ns_check_superuser(caller, &c->err);
 }
 
 const struct ns_caller *call_caller(const struct call *c, struct ns_caller *store)
 {
     if (!c->env->settings->permissions_enabled)
         return NULL;
-    *store = (struct ns_caller){c->who.user, c->who.groups, c->who.group_count, c->who.superuser};
+    *store = (struct ns_caller){c->who.user, c->who.groups, c->who.group_count, c->who.superuser,
+                                operation_of(c)};
     return store;
 }
 
@@ -114,6 +153,27 @@ int call_check_access(struct call *c, const struct resolved *r, struct ns_want w
     struct ns_caller store;
     const struct ns_caller *caller = call_caller(c, &store);
     return caller == NULL ? 0 : ns_check_access(ns_of(c), caller, r, want, &c->err);
+}
+
+int call_check_not_reserved(struct call *c, const char *path)
+{
+    if (path_is_reserved(path))
+        return fail(&c->err, ERR_INVALID_PATH, "Invalid path name %s", path);
+    return 0;
+}
+
+int call_check_owner(struct call *c, const struct resolved *r)
+{
+    if (resolved_last(r) == 0)
+        return fail(&c->err, ERR_NOT_FOUND, "Directory/File does not exist %s", r->text);
+    return call_check_access(c, r, (struct ns_want){.owner = true});
+}
+
+int call_check_found(struct call *c, const struct resolved *r)
+{
+    if (resolved_last(r) == 0)
+        return fail(&c->err, ERR_NOT_FOUND, "cannot find %s", r->text);
+    return 0;
 }
 
 struct ns_limits call_limits(const struct call *c)

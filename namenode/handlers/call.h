@@ -49,11 +49,18 @@ int call_no_memory(struct call *c);
 /* ERR_SAFE_MODE "<what> <path>. Name node is in safe mode.\n<tip>" while it is on. */
 int call_check_safe_mode(struct call *c, const char *what, const char *path);
 int call_check_superuser(struct call *c);
+int call_check_superuser_for(struct call *c, const char *operation); /* as the message says it */
 /* NULL while permissions are switched off. *store keeps it. */
 const struct ns_caller *call_caller(const struct call *c, struct ns_caller *store);
 int call_resolve(struct call *c, const char *path, enum path_op op, struct resolved *ret);
 int call_check_access(struct call *c, const struct resolved *r, struct ns_want want);
 int call_commit(struct call *c, struct edit *e);
+/* "/.reserved" itself can't be changed: ERR_INVALID_PATH. */
+int call_check_not_reserved(struct call *c, const char *path);
+/* r must exist and belong to the caller. */
+int call_check_owner(struct call *c, const struct resolved *r);
+/* r must exist: ERR_NOT_FOUND "cannot find P", the text of what reads or sets attributes. */
+int call_check_found(struct call *c, const struct resolved *r);
 struct edit_rpc_ids call_rpc_ids(const struct call *c);
 /* In the name space security; see attr/xattr.c. */
 #define XATTR_UNREADABLE "hdfs.unreadable.by.superuser"
@@ -70,17 +77,20 @@ bool call_is_once(const struct call *c);
 bool call_is_repeated(const struct call *c, struct retry_answer *ret);
 int call_answer_again(struct call *c, const struct retry_answer *first);
 int call_append_again(struct call *c); /* file/append.c */
-/* audited.c: what the call does, in the words of the audit log. */
-const char *call_operation(const struct call *c);
 /* audited.c: sets c->audit if the call belongs into the audit log; rc is the handler's. */
 void call_audit(struct call *c, int rc);
 /* protect.c: ACLs and attributes may be switched off. */
 int call_check_enabled(struct call *c);
 /* fs.protected.directories: what isn't empty there must not be deleted or renamed. */
 int call_check_protected(struct call *c, const struct resolved *r);
+/* attr/policy.c: storage policies by name, whatever its case: ERR_ILLEGAL_ARGUMENT. */
+enum { POLICY_HOT = 7, POLICY_LAZY_PERSIST = 15 };
+int call_policy_named(struct call *c, const char *name, uint8_t *ret_id);
+/* admin/ec.c: Hadoop's default policy is on after each start, whatever the image says. */
+struct kept_ec_policy;
+bool call_ec_policy_enabled(const struct kept_ec_policy *p);
 /* file/create.c: within the configured minimum and maximum; client may be NULL. */
-int call_check_replication(struct call *c, uint32_t replication, const char *path,
-                           const char *client);
+int call_check_replication(struct call *c, uint32_t asked, const char *path, const char *client);
 
 /* attr/quota.c: before room is taken. ERR_NS_QUOTA, ERR_DS_QUOTA, ERR_TYPE_QUOTA. */
 /* One inode more: the first missing component of r (or its last one). */

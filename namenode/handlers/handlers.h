@@ -23,7 +23,8 @@ struct nn_settings {
     uint32_t bytes_per_checksum, write_packet_size, replication, replication_min, replication_max;
     uint32_t file_buffer_size, list_limit, checksum_type, handlers_reserved;
     uint64_t trash_interval_min, access_time_precision_ms;
-    bool permissions_enabled, owner_may_set_quota, quota_by_type_enabled;
+    bool permissions_enabled, symlinks_enabled, owner_may_set_quota, quota_by_type_enabled;
+    uint32_t batched_list_limit, open_files_page, corrupt_files_page;
     const char *supergroup;
     bool acls_disabled, xattrs_disabled, protect_subdirs;
     bool acls_by_masked_mode; /* default ACLs are filtered by the mode after the umask */

@@ -167,7 +167,9 @@ static void set_flags(struct call *c, handle_t h, Hdfs__HdfsFileStatus *status)
     (void)ns_acl(ns_of(c), h, &acl_entries);
     status->has_flags = true;
     status->flags = (acl_entries > 0 ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_ACL : 0) |
-                    (ec ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_EC : 0);
+                    (ec ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_EC : 0) |
+                    /* the root could have snapshots, if there were any */
+                    (h == ns_root(ns_of(c)) ? HDFS__HDFS_FILE_STATUS__FLAGS__SNAPSHOT_ENABLED : 0);
 }
 
 static void set_by_type(struct call *c, handle_t h, const struct inode *inode,
@@ -209,7 +211,8 @@ int status_of(struct call *c, handle_t h, struct slice name, bool locations,
     status->has_file_id = true;
     status->file_id = inode->id;
     status->has_storage_policy = true;
-    status->storage_policy = ns_effective_policy(ns_of(c), h);
+    if (inode->type != INODE_SYMLINK)
+        status->storage_policy = ns_effective_policy(ns_of(c), h);
     set_by_type(c, h, inode, status);
     set_flags(c, h, status);
     if (locations && inode_is_file(inode) && inode->file.ec == 0)

@@ -13,7 +13,10 @@ static int check_name(const struct resolved *r, uint32_t i, uint64_t max_length,
     if (slice_equal(name, slice_of(".snapshot")))
         return fail(err, ERR_ILLEGAL_ARGUMENT, "\".snapshot\" is a reserved name.");
     if (i == 1 && slice_equal(name, slice_of(".reserved")))
-        return fail(err, ERR_INVALID_PATH, "Invalid path name %s", r->text);
+        return fail(err, ERR_ILLEGAL_ARGUMENT,
+                    "File name \".reserved\" is reserved and cannot be created. If this is during "
+                    "upgrade change the name of the existing file or directory to another name "
+                    "before upgrading to the new release.");
     if ((max_length == 0 || name.size <= max_length) && name.size <= NS_MAX_NAME_BYTES)
         return 0;
     struct arena scratch;
@@ -22,7 +25,7 @@ static int check_name(const struct resolved *r, uint32_t i, uint64_t max_length,
     int rc = fail(err, ERR_NAME_TOO_LONG,
                   "The maximum path component name limit of %.*s in directory %s is exceeded: "
                   "limit=%llu length=%zu",
-                  (int)(name.size < 300 ? name.size : 300), name.data, parent == NULL ? "" : parent,
+                  (int)(name.size < 560 ? name.size : 560), name.data, parent == NULL ? "" : parent,
                   (unsigned long long)max_length, name.size);
     arena_fini(&scratch);
     return rc;

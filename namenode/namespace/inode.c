@@ -69,6 +69,7 @@ void ns_free(struct ns *ns)
     if (ns == NULL)
         return;
     free_leases(ns);
+    free(ns->open);
     for (handle_t h = 1; h <= ns->big_dirs.used; h++)
         free(((struct big_dir *)pool_at(&ns->big_dirs, h))->chunks);
     struct pool *pools[] = {&ns->inodes, &ns->chunks,   &ns->big_dirs, &ns->uc,       &ns->leases,

@@ -106,6 +106,8 @@ struct ns {
     uint64_t type_count[4]; /* by enum inode_type, detached ones included */
     struct lease *lease_by_holder;
     handle_t lease_oldest, lease_newest;
+    handle_t *open; /* files, rising by inode id */
+    uint32_t open_count, open_room;
     int64_t now_ms;
     char own_holder[112]; /* see ns_own_holder */
     int64_t own_holder_ms;

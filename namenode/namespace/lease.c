@@ -1,7 +1,8 @@
 /* lease.c - who holds which files open, and since when without a sign of life.
  * Thread: state. Times are monotonic and come from outside. Invariants: (1) a lease has at least
  * one file; (2) an open file has exactly one struct inode_uc, in the list of exactly one lease; (3)
- * the list of leases rises by renewed_ms. */
+ * the list of leases rises by renewed_ms; (4) ns->open has all open files, rising by inode id. New
+ * files come last, so that keeping it in order is nearly free. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,11 +89,66 @@ static void detach(struct ns *ns, handle_t uc)
         drop(ns, l);
 }
 
+/* Where the first open file with at least that id is in ns->open. */
+static uint32_t open_place(const struct ns *ns, uint64_t id)
+{
+    uint32_t low = 0, high = ns->open_count;
+    if (high > 0 && at_inode(ns, ns->open[high - 1])->id < id)
+        return high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (at_inode(ns, ns->open[middle])->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int open_reserve(struct ns *ns)
+{
+    if (ns->open_count < ns->open_room)
+        return 0;
+    uint32_t room = ns->open_room == 0 ? 64 : 2 * ns->open_room;
+    handle_t *open = realloc(ns->open, room * sizeof(*open));
+    if (open == NULL)
+        return ERR_NO_MEMORY;
+    ns->open = open;
+    ns->open_room = room;
+    return 0;
+}
+
+static void open_insert(struct ns *ns, handle_t file)
+{
+    uint32_t at = open_place(ns, at_inode(ns, file)->id);
+    CHECK(ns->open_count < ns->open_room);
+    memmove(ns->open + at + 1, ns->open + at, (ns->open_count - at) * sizeof(*ns->open));
+    ns->open[at] = file;
+    ns->open_count++;
+}
+
+static void open_remove(struct ns *ns, handle_t file)
+{
+    uint32_t at = open_place(ns, at_inode(ns, file)->id);
+    CHECK(at < ns->open_count && ns->open[at] == file);
+    ns->open_count--;
+    memmove(ns->open + at, ns->open + at + 1, (ns->open_count - at) * sizeof(*ns->open));
+}
+
+handle_t ns_open_after(const struct ns *ns, uint64_t id)
+{
+    uint32_t at = id == UINT64_MAX ? ns->open_count : open_place(ns, id + 1);
+    while (at < ns->open_count && !ns_attached(ns, ns->open[at]))
+        at++;
+    return at < ns->open_count ? ns->open[at] : 0;
+}
+
 int ns_open_file(struct ns *ns, handle_t file, struct slice holder, struct slice machine)
 {
     struct inode *i = at_inode(ns, file);
     CHECK(i->type == INODE_FILE && i->file.uc == 0);
     holder = until_zero(holder);
+    TRY(open_reserve(ns));
     handle_t uc = pool_take(&ns->uc);
     if (uc == 0)
         return ERR_NO_MEMORY;
@@ -114,6 +170,7 @@ int ns_open_file(struct ns *ns, handle_t file, struct slice holder, struct slice
     u->inode = file;
     attach(ns, l, uc);
     i->file.uc = uc;
+    open_insert(ns, file);
     return 0;
 }
 
@@ -124,6 +181,7 @@ void ns_close_file(struct ns *ns, handle_t file)
     if (i->file.uc == 0)
         return;
     struct inode_uc *u = at_uc(ns, i->file.uc);
+    open_remove(ns, file);
     detach(ns, i->file.uc);
     heap_give(&ns->heap, u->machine, u->machine_size);
     pool_give(&ns->uc, i->file.uc);

@@ -227,6 +227,7 @@ struct ns_caller {
     const char *const *groups;
     size_t group_count;
     bool superuser;
+    const char *operation; /* what is being done, for messages; NULL: "null", as in Hadoop */
 };
 
 /* Absolute, no empty, "." or ".." component (but after /.reserved/.inodes), no ':', valid UTF-8. */
@@ -251,9 +252,6 @@ void ns_resolve_more(const struct ns *ns, struct resolved *r);
 /* r one level down: for rename into a directory. r's last inode must be a directory. */
 int ns_resolve_child(const struct ns *ns, const struct resolved *r, struct slice name,
                      struct arena *arena, struct resolved *ret, struct err *err);
-/* The target of the first symlink met on the way of `text`, joined with what precedes and follows
- * it (for getLinkTarget); NULL when there is none. */
-const char *ns_link_target(const struct ns *ns, const char *text, struct arena *arena);
 
 /* ---- permissions ---- */
 enum { ACCESS_EXECUTE = 1, ACCESS_WRITE = 2, ACCESS_READ = 4, ACCESS_ALL = 7 };
@@ -399,6 +397,8 @@ int64_t ns_lease_renewed_ms(const struct ns *ns, handle_t lease);
 uint32_t ns_lease_file_count(const struct ns *ns, handle_t lease);
 /* Files of a lease: pass 0 first, then what was returned; 0: no more. Detached ones are skipped. */
 handle_t ns_lease_next_file(const struct ns *ns, handle_t lease, handle_t file);
+/* The open file with the next larger inode id; 0: no more. O(log n). */
+handle_t ns_open_after(const struct ns *ns, uint64_t id);
 /* NULL when the file is closed. */
 const struct inode_uc *ns_uc(const struct ns *ns, handle_t file);
 const char *ns_uc_client(const struct ns *ns, handle_t file); /* "" when closed */

@@ -9,12 +9,9 @@ static bool name_is(struct slice name, const char *text)
     return slice_equal(name, slice_of(text));
 }
 
-/* Like Java's split: "/a/" has components "", "a", "". */
-static bool valid_component(struct slice c, bool first_or_last, bool dot_dot_allowed)
+static bool valid_component(struct slice c, bool dot_dot_allowed)
 {
-    if (c.size == 0)
-        return first_or_last;
-    if (name_is(c, ".") || memchr(c.data, ':', c.size) != NULL)
+    if (c.size == 0 || name_is(c, ".") || memchr(c.data, ':', c.size) != NULL)
         return false;
     return dot_dot_allowed || !name_is(c, "..");
 }
@@ -32,14 +29,16 @@ bool path_valid_name(const char *text)
     if (text[0] != '/' || !utf8_valid(slice_of(text)))
         return false;
     bool dot_dot = below_inodes(text);
-    for (const char *at = text + 1, *end;; at = end + 1) {
-        end = strchrnul(at, '/');
-        struct slice c = {(const uint8_t *)at, (size_t)(end - at)};
-        if (!valid_component(c, *end == '\0', dot_dot))
+    const char *stop = text + strlen(text);
+    while (stop > text && stop[-1] == '/')
+        stop--;
+    for (const char *at = text + 1, *end; at < stop; at = end + 1) {
+        end = memchr(at, '/', (size_t)(stop - at));
+        end = end == NULL ? stop : end;
+        if (!valid_component((struct slice){(const uint8_t *)at, (size_t)(end - at)}, dot_dot))
             return false;
-        if (*end == '\0')
-            return true;
     }
+    return true;
 }
 
 bool path_is_reserved(const char *text)
@@ -64,8 +63,24 @@ static uint32_t count_components(const char *text)
     return n;
 }
 
+/* What Java's Path refuses to be made of: nothing, and a scheme without an absolute path. */
+static int check_path_text(const char *text, struct err *err)
+{
+    if (text[0] == '\0')
+        return fail(err, ERR_CONFIG, "Can not create a Path from an empty string");
+    const char *colon = strchr(text, ':');
+    if (colon == NULL || memchr(text, '/', (size_t)(colon - text)) != NULL || colon[1] == '/')
+        return 0;
+    if (colon == text)
+        return fail(err, ERR_CONFIG,
+                    "java.net.URISyntaxException: Expected scheme name at index 0: %s", text);
+    return fail(err, ERR_CONFIG, "java.net.URISyntaxException: Relative path in absolute URI: %s",
+                text);
+}
+
 int path_check_length(const char *text, const char *what, struct err *err)
 {
+    TRY(check_path_text(text, err));
     if (utf16_length(text) > NS_MAX_PATH_CHARS || count_components(text) > NS_MAX_PATH_DEPTH)
         return fail(err, ERR_IO, "%s: Pathname too long.  Limit %d characters, %d levels.", what,
                     NS_MAX_PATH_CHARS, NS_MAX_PATH_DEPTH);
@@ -172,15 +187,20 @@ static int prepend(const struct ns *ns, handle_t h, const struct slice *rest, ui
     return 0;
 }
 
-static int expand_inode_path(const struct ns *ns, const char *text, struct arena *arena,
-                             struct resolved *r, struct err *err)
+static int expand_inode_path(const struct ns *ns, struct arena *arena, struct resolved *r,
+                             struct err *err)
 {
-    uint64_t id;
-    if (!parse_id(r->names[3], &id))
-        return fail(err, ERR_NOT_FOUND, "Invalid inode path: %s", text);
-    handle_t h = ns_find_id(ns, id);
-    if (h == 0)
-        return fail(err, ERR_NOT_FOUND, "File for given inode path does not exist: %s", text);
+    uint64_t id = 0;
+    bool number = parse_id(r->names[3], &id);
+    handle_t h = number ? ns_find_id(ns, id) : 0;
+    if (h == 0) {
+        const char *text = resolved_prefix(r, r->depth, arena);
+        return text == NULL ? ERR_NO_MEMORY
+                            : fail(err, ERR_NOT_FOUND,
+                                   number ? "File for given inode path does not exist: %s"
+                                          : "Invalid inode path: %s",
+                                   text);
+    }
     if (r->depth > 3 &&
         name_is(r->names[4], "..")) { /* for NFS: just the parent, whatever follows */
         handle_t parent = at_inode(ns, h)->parent;
@@ -189,13 +209,13 @@ static int expand_inode_path(const struct ns *ns, const char *text, struct arena
     return prepend(ns, h, r->names + 4, r->depth - 3, arena, r);
 }
 
-static int expand_reserved(const struct ns *ns, const char *text, struct arena *arena,
-                           struct resolved *r, struct err *err)
+static int expand_reserved(const struct ns *ns, struct arena *arena, struct resolved *r,
+                           struct err *err)
 {
     if (r->depth < 2 || !name_is(r->names[1], ".reserved"))
         return 0;
     if (name_is(r->names[2], ".inodes"))
-        return r->depth == 2 ? 0 : expand_inode_path(ns, text, arena, r, err);
+        return r->depth == 2 ? 0 : expand_inode_path(ns, arena, r, err);
     if (!name_is(r->names[2], "raw"))
         return 0;
     r->raw = true;
@@ -208,15 +228,42 @@ static int expand_reserved(const struct ns *ns, const char *text, struct arena *
 
 /* ---- symlinks in the way ---- */
 
-static bool has_scheme(struct slice target)
+/* Appends the components of `path` to out, resolving "." and "..", as Java's Path does. */
+static char *append_normal(const char *top, char *out, const uint8_t *path, size_t size)
 {
-    for (size_t i = 0; i + 2 < target.size; i++) {
-        if (target.data[i] == '/')
-            return false;
-        if (target.data[i] == ':')
-            return i > 0 && target.data[i + 1] == '/' && target.data[i + 2] == '/';
+    const uint8_t *end = path + size;
+    while (path < end) {
+        const uint8_t *stop = memchr(path, '/', (size_t)(end - path));
+        stop = stop == NULL ? end : stop;
+        struct slice name = {path, (size_t)(stop - path)};
+        path = stop + 1;
+        if (name.size == 0 || name_is(name, "."))
+            continue;
+        const char *slash = memrchr(top, '/', (size_t)(out - top));
+        if (name_is(name, "..") && slash != NULL &&
+            strncmp(slash, "/..", (size_t)(out - slash)) != 0) {
+            out = (char *)slash;
+            continue;
+        }
+        *out++ = '/';
+        memcpy(out, name.data, name.size);
+        out += name.size;
     }
-    return false;
+    return out;
+}
+
+/* Length of the "scheme:" or "scheme://host" that a target begins with; 0: none. */
+static size_t target_root(struct slice target)
+{
+    const uint8_t *end = target.data + target.size;
+    const uint8_t *colon = target.size == 0 ? NULL : memchr(target.data, ':', target.size);
+    if (colon == NULL || memchr(target.data, '/', (size_t)(colon - target.data)) != NULL)
+        return 0;
+    const uint8_t *at = colon + 1;
+    if (end - at < 2 || at[0] != '/' || at[1] != '/')
+        return (size_t)(at - target.data);
+    const uint8_t *slash = memchr(at + 2, '/', (size_t)(end - at - 2));
+    return (size_t)((slash == NULL ? end : slash) - target.data);
 }
 
 /* What precedes the link at r->names[i], its target, and what follows it, as one path. */
@@ -224,15 +271,26 @@ static const char *join_link(const struct ns *ns, const struct resolved *r, uint
                              struct arena *arena)
 {
     struct slice target = ns_symlink_target(ns, r->inodes[i]);
-    const char *before = resolved_prefix(r, i - 1, arena);
-    struct resolved rest = {.names = r->names + i, .depth = r->depth - i};
-    const char *after = rest.depth == 0 ? "" : resolved_prefix(&rest, rest.depth, arena);
-    if (before == NULL || after == NULL)
+    size_t root = target_root(target), size = strlen(r->text) + target.size + 3;
+    char *text = arena_alloc(arena, size), *top = text, *out;
+    if (text == NULL)
         return NULL;
-    if (has_scheme(target) || (target.size > 0 && target.data[0] == '/'))
-        return arena_printf(arena, "%.*s%s", (int)target.size, target.data, after);
-    return arena_printf(arena, "%s%s%.*s%s", before, i == 1 ? "" : "/", (int)target.size,
-                        target.data, after);
+    if (root > 0) {
+        size_t shown = root >= 3 && target.data[root - 1] == '/' ? root - 2 : root; /* file:// */
+        memcpy(text, target.data, shown);
+        top += shown;
+    }
+    out = top;
+    if (root == 0 && (target.size == 0 || target.data[0] != '/'))
+        for (uint32_t k = 1; k < i; k++)
+            out = append_normal(top, out, r->names[k].data, r->names[k].size);
+    out = append_normal(top, out, target.data + root, target.size - root);
+    for (uint32_t k = i + 1; k <= r->depth; k++)
+        out = append_normal(top, out, r->names[k].data, r->names[k].size);
+    if (out == top)
+        *out++ = '/';
+    *out = '\0';
+    return text;
 }
 
 static int fail_link(const struct ns *ns, const struct resolved *r, uint32_t i, struct arena *arena,
@@ -240,19 +298,6 @@ static int fail_link(const struct ns *ns, const struct resolved *r, uint32_t i, 
 {
     const char *path = join_link(ns, r, i, arena);
     return path == NULL ? ERR_NO_MEMORY : fail(err, ERR_UNRESOLVED_LINK, "%s", path);
-}
-
-const char *ns_link_target(const struct ns *ns, const char *text, struct arena *arena)
-{
-    struct resolved r;
-    struct err ignored = {0}; /* a link in the way is what we look for */
-    if (ns_resolve(ns, NULL, text, PATH_READ_LINK, arena, &r, &ignored) != 0 &&
-        ignored.code != ERR_UNRESOLVED_LINK)
-        return NULL;
-    for (uint32_t i = 1; i < r.found; i++)
-        if (at_inode(ns, r.inodes[i])->type == INODE_SYMLINK)
-            return join_link(ns, &r, i, arena);
-    return NULL;
 }
 
 /* ---- resolving ---- */
@@ -297,19 +342,25 @@ int ns_resolve(const struct ns *ns, const struct ns_caller *who, const char *tex
     if (is_create(op) && !path_valid_name(text))
         return fail(err, ERR_INVALID_PATH, "Invalid path name Invalid file name: %s", text);
     if (text[0] != '/')
-        return fail(err, ERR_ILLEGAL_ARGUMENT, "Absolute path required, but got '%s'", text);
+        return fail(err, ERR_ASSERTION, "Absolute path required, but got '%s'", text);
     *ret = (struct resolved){0};
     ret->names = arena_array(arena, struct slice, count_components(text) + 1);
     if (ret->names == NULL)
         return ERR_NO_MEMORY;
     ret->depth = split(text, ret->names);
-    TRY(expand_reserved(ns, text, arena, ret, err));
+    TRY(expand_reserved(ns, arena, ret, err));
     if (ret->raw && op != PATH_READ && op != PATH_READ_LINK)
         TRY(ns_check_superuser(who, err));
     TRY(make_chain(ret, arena));
     TRY(set_text(ret, arena));
     ns_resolve_more(ns, ret);
-    return check_traverse(ns, who, ret, op, arena, err);
+    TRY(check_traverse(ns, who, ret, op, arena, err));
+    /* of all directories only the root may have snapshots, though it has none */
+    if (op != PATH_READ && op != PATH_READ_LINK && ret->depth > 0 &&
+        name_is(ret->names[1], ".snapshot"))
+        return fail(err, ERR_SNAPSHOT_READ_ONLY,
+                    "Modification on a read-only snapshot is disallowed");
+    return 0;
 }
 
 int ns_resolve_inode(const struct ns *ns, handle_t h, struct arena *arena, struct resolved *ret,

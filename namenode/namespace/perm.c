@@ -121,15 +121,17 @@ int deny(const struct ns *ns, const struct ns_caller *who, const struct resolved
     return rc;
 }
 
+/* `shown` is whose attributes the text gives for the parent; Hadoop shows the top of a tree that it
+ * walks. */
 static int deny_sticky(const struct ns *ns, const struct ns_caller *who, handle_t dir,
-                       handle_t child, struct err *err)
+                       handle_t child, handle_t shown, struct err *err)
 {
     struct arena scratch;
     arena_init(&scratch, 0);
     char child_text[400], dir_text[400];
     const char *child_path = ns_path(ns, child, &scratch), *dir_path = ns_path(ns, dir, &scratch);
     describe(ns, child_path == NULL ? "" : child_path, child, child_text, sizeof(child_text));
-    describe(ns, dir_path == NULL ? "" : dir_path, dir, dir_text, sizeof(dir_text));
+    describe(ns, dir_path == NULL ? "" : dir_path, shown, dir_text, sizeof(dir_text));
     arena_fini(&scratch);
     return fail(err, ERR_ACCESS, "Permission denied by sticky bit: user=%s, path=%s, parent=%s",
                 who->user, child_text, dir_text);
@@ -141,8 +143,9 @@ int ns_check_superuser(const struct ns_caller *who, struct err *err)
 {
     if (is_super(who))
         return 0;
-    return fail(err, ERR_ACCESS, "Access denied for user %s. Superuser privilege is required",
-                who->user);
+    return fail(err, ERR_ACCESS,
+                "Access denied for user %s. Superuser privilege is required for operation %s",
+                who->user, who->operation != NULL ? who->operation : "null");
 }
 
 static bool sticky_forbids(const struct ns *ns, const struct ns_caller *who, handle_t dir,
@@ -153,42 +156,91 @@ static bool sticky_forbids(const struct ns *ns, const struct ns_caller *who, han
            !is_user(ns, who, perm_user(at_inode(ns, child)->perm));
 }
 
-static int check_sticky(const struct ns *ns, const struct ns_caller *who, handle_t dir,
-                        struct err *err)
+/* One directory of a tree that is checked as a whole, and what it holds if it is sticky. */
+static int check_subdirectory(const struct ns *ns, const struct ns_caller *who, handle_t dir,
+                              handle_t top, struct ns_want want, struct err *err)
 {
-    uint32_t count;
-    const handle_t *at;
-    if ((perm_mode(at_inode(ns, dir)->perm) & STICKY) == 0)
+    const struct inode *i = at_inode(ns, dir);
+    if (want.ignore_empty && i->dir.child_count == 0)
         return 0;
-    for (uint32_t k = 0; (at = ns_children(ns, dir, k, &count)) != NULL; k++)
-        for (uint32_t i = 0; i < count; i++)
-            if (sticky_forbids(ns, who, dir, at[i]))
-                return deny_sticky(ns, who, dir, at[i], err);
-    return 0;
-}
-
-/* Each directory at and below top, and what a sticky one holds. */
-static int check_subtree(const struct ns *ns, const struct ns_caller *who, handle_t top,
-                         struct ns_want want, struct err *err)
-{
-    struct ns_walk walk = ns_walk_from(ns, top);
-    for (handle_t h = ns_walk_next(&walk), next; h != 0; h = next) {
-        const struct inode *i = at_inode(ns, h);
-        bool dir = i->type == INODE_DIR, may = !dir || ns_may(ns, who, h, want.subtree);
-        if (dir && want.ignore_empty && i->dir.child_count == 0)
-            may = true;
-        if (dir && may && !want.ignore_sticky)
-            TRY(check_sticky(ns, who, h, err));
-        next = dir && !ns_has_subdirs(ns, h) ? ns_walk_skip(&walk) : ns_walk_next(&walk);
-        if (may)
-            continue;
+    if (!ns_may(ns, who, dir, want.subtree)) {
         struct arena scratch;
         arena_init(&scratch, 0);
-        int rc = deny_at(ns, who, ns_path(ns, h, &scratch), h, want.subtree, err);
+        int rc = deny_at(ns, who, ns_path(ns, dir, &scratch), dir, want.subtree, err);
         arena_fini(&scratch);
         return rc;
     }
+    if (want.ignore_sticky || (perm_mode(i->perm) & STICKY) == 0)
+        return 0;
+    uint32_t count;
+    const handle_t *children;
+    for (uint32_t run = 0; (children = ns_children(ns, dir, run, &count)) != NULL; run++)
+        for (uint32_t n = 0; n < count; n++)
+            if (sticky_forbids(ns, who, dir, children[n]))
+                return deny_sticky(ns, who, dir, children[n], top, err);
     return 0;
+}
+
+/* The last subdirectory before place n of that run of children, or in the runs before; 0: none. */
+static handle_t last_subdirectory(const struct ns *ns, handle_t dir, uint32_t run, uint32_t n)
+{
+    for (;;) {
+        uint32_t count;
+        const handle_t *children = ns_children(ns, dir, run, &count);
+        for (n = children == NULL ? 0 : n < count ? n : count; n > 0; n--)
+            if (at_inode(ns, children[n - 1])->type == INODE_DIR)
+                return children[n - 1];
+        if (run-- == 0)
+            return 0;
+        n = UINT32_MAX;
+    }
+}
+
+static handle_t last_of_all(const struct ns *ns, handle_t dir)
+{
+    uint32_t run = 0, count;
+    while (ns_children(ns, dir, run, &count) != NULL)
+        run++;
+    return last_subdirectory(ns, dir, run, UINT32_MAX);
+}
+
+static handle_t previous_subdirectory(const struct ns *ns, handle_t dir)
+{
+    uint32_t run, position;
+    handle_t parent = at_inode(ns, dir)->parent;
+    CHECK(dir_find(ns, parent, ns_name(ns, dir), &run, &position));
+    return last_subdirectory(ns, parent, run, position);
+}
+
+static int check_from_first(const struct ns *ns, const struct ns_caller *who, handle_t top,
+                            struct ns_want want, struct err *err)
+{
+    struct ns_walk walk = ns_walk_from(ns, top);
+    for (handle_t h; (h = ns_walk_next(&walk)) != 0;)
+        if (at_inode(ns, h)->type == INODE_DIR)
+            TRY(check_subdirectory(ns, who, h, top, want, err));
+    return 0;
+}
+
+/* Each directory at and below top. Which of several refusals is told depends on the order: who
+ * deletes meets the last directory first, who counts the first. */
+static int check_subtree(const struct ns *ns, const struct ns_caller *who, handle_t top,
+                         struct ns_want want, struct err *err)
+{
+    handle_t dir = top, next;
+    if (at_inode(ns, top)->type != INODE_DIR)
+        return 0;
+    if (want.ignore_sticky)
+        return check_from_first(ns, who, top, want, err);
+    for (;;) {
+        TRY(check_subdirectory(ns, who, dir, top, want, err));
+        next = last_of_all(ns, dir);
+        for (; next == 0 && dir != top; dir = at_inode(ns, dir)->parent)
+            next = previous_subdirectory(ns, dir);
+        if (next == 0)
+            return 0;
+        dir = next;
+    }
 }
 
 static int check_at(const struct ns *ns, const struct ns_caller *who, const struct resolved *r,
@@ -222,7 +274,7 @@ int ns_check_access(const struct ns *ns, const struct ns_caller *who, const stru
         TRY(check_at(ns, who, r, i, ACCESS_EXECUTE, err));
     if ((want.parent & ACCESS_WRITE) != 0 && last != 0 && parent != 0 &&
         sticky_forbids(ns, who, parent, last))
-        return deny_sticky(ns, who, parent, last, err);
+        return deny_sticky(ns, who, parent, last, parent, err);
     if (r->depth > 0) {
         TRY(check_at(ns, who, r, ancestor, want.ancestor, err));
         TRY(check_at(ns, who, r, r->depth - 1, want.parent, err));

@@ -15,7 +15,7 @@ int storage_new_identity(const struct storage_format_options *o, struct nn_ident
                          struct err *err)
 {
     char uuid[37];
-    *ret = (struct nn_identity){.ctime_ms = 0};
+    *ret = (struct nn_identity){.ctime_ms = o->now_ms};
     ret->namespace_id = (int32_t)(random_u64() % INT32_MAX) + 1;
     if (ret->namespace_id <= 0)
         ret->namespace_id = 1;

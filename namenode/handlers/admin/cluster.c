@@ -18,6 +18,7 @@ int fs_getServerDefaults(struct call *c)
     d->checksum_type = (Hdfs__ChecksumType)s->checksum_type;
     d->key_provider_uri = (char *)"";
     d->has_policy_id = d->has_snapshot_trash_root_enabled = true;
+    d->policy_id = POLICY_HOT;
     res->server_defaults = d;
     return 0;
 }
@@ -113,6 +114,13 @@ int fs_getDatanodeReport(struct call *c)
     return 0;
 }
 
+int fs_getSlowDatanodeReport(struct call *c)
+{
+    RESPOND(c, Cp__GetSlowDatanodeReportResponse, cp__get_slow_datanode_report_response);
+    (void)res; /* reports of slow peers aren't collected */
+    return 0;
+}
+
 static int storage_report(struct call *c, const struct node_storage *s, Hdfs__StorageReport **ret)
 {
     NEW(c, Hdfs__StorageReport, hdfs__storage_report, report);
@@ -162,13 +170,29 @@ int fs_getDatanodeStorageReport(struct call *c)
     return 0;
 }
 
+/* NULL: anybody may ask. */
+static const char *safe_mode_operation(Hdfs__SafeModeAction action)
+{
+    switch (action) {
+    case HDFS__SAFE_MODE_ACTION__SAFEMODE_ENTER:
+        return "safemode_enter";
+    case HDFS__SAFE_MODE_ACTION__SAFEMODE_LEAVE:
+        return "safemode_leave";
+    case HDFS__SAFE_MODE_ACTION__SAFEMODE_FORCE_EXIT:
+        return "safemode_force_exit";
+    default:
+        return NULL;
+    }
+}
+
 int fs_setSafeMode(struct call *c)
 {
     REQUEST(c, Cp__SetSafeModeRequest);
     RESPOND(c, Cp__SetSafeModeResponse, cp__set_safe_mode_response);
     struct blocks *blocks = blocks_of(c);
-    if (req->action != HDFS__SAFE_MODE_ACTION__SAFEMODE_GET)
-        TRY(call_check_superuser(c));
+    const char *operation = safe_mode_operation(req->action);
+    if (operation != NULL)
+        TRY(call_check_superuser_for(c, operation));
     switch (req->action) {
     case HDFS__SAFE_MODE_ACTION__SAFEMODE_ENTER:
         blocks_enter_safe_mode(blocks, false);
@@ -231,7 +255,7 @@ int fs_upgradeStatus(struct call *c)
 {
     RESPOND(c, Cp__UpgradeStatusResponse, cp__upgrade_status_response);
     res->upgrade_finalized = true;
-    return call_check_superuser(c);
+    return 0;
 }
 
 int fs_msync(struct call *c)
@@ -243,9 +267,7 @@ int fs_msync(struct call *c)
 
 int fs_getHAServiceState(struct call *c)
 {
-    RESPOND(c, Cp__GetHAServiceStateResponse, cp__get_haservice_state_response);
-    res->state = HA__HASERVICE_STATE__ACTIVE;
-    return 0;
+    return fail(&c->err, ERR_NO_HA, "HA for namenode is not enabled");
 }
 
 int fs_getCurrentEditLogTxid(struct call *c)

@@ -3,29 +3,41 @@
 
 #include "namenode/handlers/call.h"
 
+static bool is_at_or_below(const char *path, const char *top)
+{
+    size_t n = strlen(top);
+    return strncmp(path, top, n) == 0 && (n == 1 || path[n] == '/' || path[n] == '\0');
+}
+
+/* The cookie is the place among the missing blocks where the next page starts. */
 int fs_listCorruptFileBlocks(struct call *c)
 {
-    enum { PAGE = 100 };
+    enum { STEP = 100 };
     REQUEST(c, Cp__ListCorruptFileBlocksRequest);
     RESPOND(c, Cp__ListCorruptFileBlocksResponse, cp__list_corrupt_file_blocks_response);
     uint32_t cursor = req->cookie != NULL ? (uint32_t)strtoul(req->cookie, NULL, 10) : 0;
-    handle_t found[PAGE];
+    uint32_t page = c->env->settings->corrupt_files_page;
+    size_t count;
     TRY(call_check_superuser(c));
-    size_t count = blocks_list_missing(blocks_of(c), &cursor, found, PAGE);
-    size_t prefix = strcmp(req->path, "/") == 0 ? 0 : strlen(req->path);
     NEW(c, Hdfs__CorruptFileBlocks, hdfs__corrupt_file_blocks, list);
-    list->files = arena_array(arena_of(c), char *, PAGE);
-    list->cookie = arena_printf(arena_of(c), "%u", cursor);
-    if (list->files == NULL || list->cookie == NULL)
+    list->files = arena_array(arena_of(c), char *, page);
+    if (list->files == NULL)
         return call_no_memory(c);
-    for (size_t i = 0; i < count; i++) {
-        const char *path = ns_path(ns_of(c), blocks_owner(blocks_of(c), found[i]), arena_of(c));
-        if (path == NULL)
-            return call_no_memory(c);
-        if (strncmp(path, req->path, prefix) == 0 &&
-            (prefix == 0 || path[prefix] == '/' || path[prefix] == '\0'))
-            list->files[list->n_files++] = (char *)path;
-    }
+    do {
+        handle_t found[STEP];
+        size_t room = page - list->n_files;
+        count = blocks_list_missing(blocks_of(c), &cursor, found, room < STEP ? room : STEP);
+        for (size_t i = 0; i < count; i++) {
+            const char *path = ns_path(ns_of(c), blocks_owner(blocks_of(c), found[i]), arena_of(c));
+            if (path == NULL)
+                return call_no_memory(c);
+            if (is_at_or_below(path, req->path))
+                list->files[list->n_files++] = (char *)path;
+        }
+    } while (count > 0 && list->n_files < page);
+    list->cookie = arena_printf(arena_of(c), "%u", cursor);
+    if (list->cookie == NULL)
+        return call_no_memory(c);
     res->corrupt = list;
     return 0;
 }
@@ -44,38 +56,62 @@ static int open_entry(struct call *c, handle_t file, Cp__OpenFilesBatchResponse 
     return 0;
 }
 
-/* In the order of inode ids, which is the cursor; a page at a time, so the scan of all leases stays
- * short enough for what an administrator asks now and then. */
+/* The inode that the wanted files are at or below; 0: there is none. */
+static int filter_top(struct call *c, const char *path, handle_t *ret)
+{
+    struct resolved r;
+    struct err ignored = {0};
+    *ret = 0;
+    if (path[0] != '/')
+        return fail(&c->err, ERR_ASSERTION, "Absolute path required, but got '%s'", path);
+    if (strncmp(path, "/.reserved", 10) == 0)
+        return 0; /* files are listed, and compared, by their plain paths */
+    if (ns_resolve(ns_of(c), NULL, path, PATH_READ_LINK, arena_of(c), &r, &ignored) == 0)
+        *ret = resolved_last(&r);
+    return 0;
+}
+
+static bool is_inside(const struct call *c, handle_t h, handle_t top)
+{
+    while (h != 0 && h != top)
+        h = ns_inode(ns_of(c), h)->parent;
+    return h != 0;
+}
+
+/* Open files may block the decommission of a DataNode; there is none yet. */
+static bool wants_all(const Cp__ListOpenFilesRequest *req)
+{
+    for (size_t i = 0; i < req->n_types; i++)
+        if (req->types[i] == HDFS__OPEN_FILES_TYPE__ALL_OPEN_FILES)
+            return true;
+    return req->n_types == 0;
+}
+
+/* In the order of inode ids, which is the cursor. */
 int fs_listOpenFiles(struct call *c)
 {
-    enum { PAGE = 1000 };
     REQUEST(c, Cp__ListOpenFilesRequest);
     RESPOND(c, Cp__ListOpenFilesResponse, cp__list_open_files_response);
+    uint32_t page = c->env->settings->open_files_page;
+    handle_t top, next;
+    TRY(filter_top(c, req->path != NULL ? req->path : "/", &top));
     TRY(call_check_superuser(c));
-    res->entries = arena_array(arena_of(c), Cp__OpenFilesBatchResponse *, PAGE);
+    res->entries = arena_array(arena_of(c), Cp__OpenFilesBatchResponse *, page);
+    res->types = req->types;
+    res->n_types = req->n_types;
     if (res->entries == NULL)
         return call_no_memory(c);
-    uint64_t after = (uint64_t)req->id;
-    for (;;) {
-        handle_t best = 0;
-        uint64_t best_id = UINT64_MAX;
-        for (handle_t lease = ns_lease_next_expired(ns_of(c), 0, INT64_MAX, 0); lease != 0;
-             lease = ns_lease_next_expired(ns_of(c), lease, INT64_MAX, 0))
-            for (handle_t f = ns_lease_next_file(ns_of(c), lease, 0); f != 0;
-                 f = ns_lease_next_file(ns_of(c), lease, f)) {
-                uint64_t id = ns_inode(ns_of(c), f)->id;
-                if (id > after && id < best_id) {
-                    best = f;
-                    best_id = id;
-                }
-            }
-        if (best == 0)
-            return 0;
-        if (res->n_entries == PAGE) {
-            res->has_more = true;
-            return 0;
+    if (top == 0 || !wants_all(req))
+        return 0;
+    for (handle_t f = ns_open_after(ns_of(c), (uint64_t)req->id); f != 0; f = next) {
+        next = ns_open_after(ns_of(c), ns_inode(ns_of(c), f)->id);
+        if (!is_inside(c, f, top))
+            continue;
+        TRY(open_entry(c, f, &res->entries[res->n_entries++]));
+        if (res->n_entries == page) {
+            res->has_more = next != 0;
+            break;
         }
-        TRY(open_entry(c, best, &res->entries[res->n_entries++]));
-        after = best_id;
     }
+    return 0;
 }

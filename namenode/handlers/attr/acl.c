@@ -9,7 +9,7 @@ int fs_getAclStatus(struct call *c)
     struct resolved r;
     uint32_t count;
     TRY(call_resolve(c, req->src, PATH_READ, &r));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
+    TRY(call_check_found(c, &r));
     handle_t h = resolved_last(&r);
     const uint32_t *stored = ns_acl(ns_of(c), h, &count);
     NEW(c, Hdfs__AclStatus, hdfs__acl_status, acl);
@@ -81,9 +81,7 @@ static int resolve_for_acl(struct call *c, const char *src, const char *refusal,
 {
     TRY(call_check_safe_mode(c, refusal, src));
     TRY(call_resolve(c, src, PATH_WRITE, r));
-    if (resolved_last(r) == 0)
-        return fail(&c->err, ERR_NOT_FOUND, "Directory/File does not exist %s", r->text);
-    return call_check_access(c, r, (struct ns_want){.owner = true});
+    return call_check_owner(c, r);
 }
 
 static int commit_acl(struct call *c, const struct resolved *r, struct edit_acl_list entries)

@@ -8,9 +8,9 @@ int fs_setPermission(struct call *c)
     struct resolved r;
     (void)res;
     TRY(call_check_safe_mode(c, "Cannot set permission for ", req->src));
+    TRY(call_check_not_reserved(c, req->src));
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
-    TRY(call_check_access(c, &r, (struct ns_want){.owner = true}));
+    TRY(call_check_owner(c, &r));
     struct edit e = {.code = OP_set_permissions};
     e.set_permissions.path = slice_of(r.text);
     e.set_permissions.mode = (uint16_t)(req->permission->perm & 01777);
@@ -42,9 +42,9 @@ int fs_setOwner(struct call *c)
     const char *user = req->username != NULL && req->username[0] != '\0' ? req->username : NULL;
     const char *group = req->groupname != NULL && req->groupname[0] != '\0' ? req->groupname : NULL;
     TRY(call_check_safe_mode(c, "Cannot set owner for ", req->src));
+    TRY(call_check_not_reserved(c, req->src));
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
-    TRY(ns_check_exists(ns_of(c), &r, &c->err));
-    TRY(call_check_access(c, &r, (struct ns_want){.owner = true}));
+    TRY(call_check_owner(c, &r));
     TRY(check_new_owner(c, user, group));
     struct edit e = {.code = OP_set_owner};
     e.set_owner.path = slice_of(r.text);
@@ -61,13 +61,15 @@ int fs_setTimes(struct call *c)
     (void)res;
     TRY(call_check_safe_mode(c, "Cannot set times ", req->src));
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
+    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_WRITE}));
     if (resolved_last(&r) == 0)
         return fail(&c->err, ERR_NOT_FOUND, "File/Directory %s does not exist.", r.text);
-    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_WRITE}));
+    if ((int64_t)req->mtime < 0 && (int64_t)req->atime < 0)
+        return 0;
     struct edit e = {.code = OP_times};
     e.times.path = slice_of(r.text);
-    e.times.mtime = req->mtime;
-    e.times.atime = req->atime;
+    e.times.mtime = (int64_t)req->mtime < 0 ? NS_KEEP_TIME : req->mtime; /* negative: as it is */
+    e.times.atime = (int64_t)req->atime < 0 ? NS_KEEP_TIME : req->atime;
     return call_commit(c, &e);
 }
 

@@ -133,6 +133,17 @@ static int commit_quota(struct call *c, const Cp__SetQuotaRequest *req, const st
     return call_commit(c, &e);
 }
 
+/* Hadoop's name of what is being done, for the message. */
+static const char *operation_of(const Cp__SetQuotaRequest *req)
+{
+    int64_t ns = (int64_t)req->namespace_quota, ds = (int64_t)req->storagespace_quota;
+    if (ns == QUOTA_RESET && ds == QUOTA_KEEP)
+        return "clearQuota";
+    if (ns == QUOTA_KEEP && ds == QUOTA_RESET)
+        return "clearSpaceQuota";
+    return ds == QUOTA_KEEP ? "setQuota" : "setSpaceQuota";
+}
+
 int fs_setQuota(struct call *c)
 {
     REQUEST(c, Cp__SetQuotaRequest);
@@ -140,7 +151,7 @@ int fs_setQuota(struct call *c)
     struct resolved r;
     (void)res;
     if (!c->env->settings->owner_may_set_quota)
-        TRY(call_check_superuser(c));
+        TRY(call_check_superuser_for(c, operation_of(req)));
     TRY(call_check_safe_mode(c, "Cannot set quota on ", req->path));
     TRY(call_resolve(c, req->path, PATH_WRITE, &r));
     TRY(check_may_set(c, req->path));

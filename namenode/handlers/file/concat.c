@@ -28,7 +28,9 @@ static int check_target(struct call *c, const char *path, struct resolved *ret)
 {
     TRY(call_resolve(c, path, PATH_WRITE, ret));
     TRY(call_check_access(c, ret, (struct ns_want){.target = ACCESS_WRITE}));
-    TRY(ns_check_file(ns_of(c), ret, &c->err));
+    struct resolved shown = *ret;
+    shown.text = path; /* as the message has it */
+    TRY(ns_check_file(ns_of(c), &shown, &c->err));
     if (ns_uc(ns_of(c), resolved_last(ret)) != NULL)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "concat: target file %s is under construction",
                     path);

@@ -20,6 +20,20 @@ static const char *lease_text(struct call *c, const char *path, uint64_t file_id
     return text != NULL ? text : path;
 }
 
+/* A path as messages show it: single slashes, none at the end. */
+static const char *normal_path(struct call *c, const char *path)
+{
+    char *text = arena_strdup(arena_of(c), path);
+    size_t n = 0;
+    if (text == NULL)
+        return path;
+    for (const char *p = path; *p != '\0'; p++)
+        if (*p != '/' || (p[1] != '/' && p[1] != '\0'))
+            text[n++] = *p;
+    text[n] = '\0';
+    return n == 0 ? "/" : text;
+}
+
 int writer_file(struct call *c, const char *path, uint64_t file_id, const char *holder,
                 struct resolved *ret)
 {
@@ -34,7 +48,7 @@ int writer_file(struct call *c, const char *path, uint64_t file_id, const char *
     }
     if (h == 0)
         return fail(&c->err, ERR_NOT_FOUND, "File does not exist: %s",
-                    lease_text(c, path, file_id, holder));
+                    lease_text(c, normal_path(c, path), file_id, holder));
     if (!inode_is_file(ns_inode(ns_of(c), h)))
         return fail(&c->err, ERR_LEASE_EXPIRED, "INode is not a regular file: %s",
                     lease_text(c, ret->text, file_id, holder));

@@ -2,10 +2,18 @@
  * times. */
 #include "namenode/handlers/call.h"
 
-static int check_valid(struct call *c, const char *path)
+/* "/.reserved" and "/.snapshot", which have no inode. */
+static int reserved_status(struct call *c, uint32_t mode, Hdfs__HdfsFileStatus **ret)
 {
-    if (!path_valid_name(path))
-        return fail(&c->err, ERR_INVALID_PATH, "Invalid file name: %s", path);
+    NEW(c, Hdfs__HdfsFileStatus, hdfs__hdfs_file_status, status);
+    NEW(c, Hdfs__FsPermission, hdfs__fs_permission, permission);
+    permission->perm = mode;
+    status->file_type = HDFS__HDFS_FILE_STATUS__FILE_TYPE__IS_DIR;
+    status->has_children_num = true;
+    status->children_num = 0;
+    status->permission = permission;
+    status->owner = status->group = (char *)"";
+    *ret = status;
     return 0;
 }
 
@@ -13,13 +21,16 @@ static int status_at(struct call *c, const char *path, enum path_op op, bool loc
                      Hdfs__HdfsFileStatus **ret)
 {
     struct resolved r;
-    TRY(check_valid(c, path));
     int rc = call_resolve(c, path, op, &r);
     if (rc == ERR_ACCESS && c->who.superuser) {
         c->err = (struct err){0};
         return 0; /* a path through a file: for the superuser there is nothing, as in Hadoop */
     }
     TRY(rc);
+    if (r.depth == 1 && slice_equal(resolved_name(&r), slice_of(".reserved")))
+        return reserved_status(c, 01770, ret);
+    if (r.depth == 1 && slice_equal(resolved_name(&r), slice_of(".snapshot")))
+        return reserved_status(c, 0777, ret);
     if (resolved_last(&r) == 0)
         return 0; /* an answer without a status says that there is nothing */
     return status_of(c, resolved_last(&r), (struct slice){0}, locations, ret);
@@ -82,10 +93,10 @@ int fs_getBlockLocations(struct call *c)
         return fail(&c->err, ERR_CONFIG, "Negative offset is not supported. File: %s", req->src);
     if (req->length > INT64_MAX)
         return fail(&c->err, ERR_CONFIG, "Negative length is not supported. File: %s", req->src);
-    TRY(call_resolve(c, req->src, PATH_READ, &r));
+    TRY(ns_resolve(ns_of(c), NULL, req->src, PATH_READ, arena_of(c), &r, &c->err));
     TRY(ns_check_file(ns_of(c), &r, &c->err));
-    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
     TRY(check_readable_by_superuser(c, resolved_last(&r)));
+    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
     TRY(status_located_blocks(c, resolved_last(&r), req->offset, req->length, &res->locations));
     return update_access_time(c, &r);
 }
@@ -109,7 +120,7 @@ int fs_checkAccess(struct call *c)
     (void)res;
     TRY(call_resolve(c, req->path, PATH_READ, &r));
     if (resolved_last(&r) == 0)
-        return fail(&c->err, ERR_NOT_FOUND, "Path not found: %s", req->path);
+        return fail(&c->err, ERR_NOT_FOUND, "Path not found: %s", r.text);
     return call_check_access(c, &r, (struct ns_want){.target = (uint8_t)(req->mode & 7)});
 }
 
@@ -117,10 +128,20 @@ int fs_getLinkTarget(struct call *c)
 {
     REQUEST(c, Cp__GetLinkTargetRequest);
     RESPOND(c, Cp__GetLinkTargetResponse, cp__get_link_target_response);
-    res->target_path = (char *)ns_link_target(ns_of(c), req->path, arena_of(c));
-    if (res->target_path == NULL)
-        return fail(&c->err, ERR_NOT_FOUND, "Path %s is not a symbolic link", req->path);
-    return 0;
+    Hdfs__HdfsFileStatus *status = NULL;
+    int rc = status_at(c, req->path, PATH_READ_LINK, false, &status);
+    if (rc == ERR_UNRESOLVED_LINK) { /* the text is where the first link on the way leads */
+        res->target_path = arena_strdup(arena_of(c), c->err.text);
+        c->err = (struct err){0};
+        return res->target_path == NULL ? call_no_memory(c) : 0;
+    }
+    TRY(rc);
+    if (status == NULL)
+        return fail(&c->err, ERR_NOT_FOUND, "File does not exist: %s", req->path);
+    if (status->file_type != HDFS__HDFS_FILE_STATUS__FILE_TYPE__IS_SYMLINK)
+        return fail(&c->err, ERR_IO, "Path %s is not a symbolic link", req->path);
+    res->target_path = arena_strndup(arena_of(c), status->symlink.data, status->symlink.len);
+    return res->target_path == NULL ? call_no_memory(c) : 0;
 }
 
 int fs_isFileClosed(struct call *c)
@@ -129,6 +150,7 @@ int fs_isFileClosed(struct call *c)
     RESPOND(c, Cp__IsFileClosedResponse, cp__is_file_closed_response);
     struct resolved r;
     TRY(call_resolve(c, req->src, PATH_READ, &r));
+    r.text = req->src; /* as the messages show it */
     TRY(ns_check_file(ns_of(c), &r, &c->err));
     res->result = ns_uc(ns_of(c), resolved_last(&r)) == NULL;
     return 0;
@@ -139,7 +161,8 @@ int fs_getEnclosingRoot(struct call *c)
     REQUEST(c, Cp__GetEnclosingRootRequest);
     RESPOND(c, Cp__GetEnclosingRootResponse, cp__get_enclosing_root_response);
     struct resolved r;
-    TRY(call_resolve(c, req->filename != NULL ? req->filename : "", PATH_READ_LINK, &r));
+    TRY(call_resolve(c, req->filename != NULL ? req->filename : "", PATH_READ, &r));
+    TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_READ}));
     res->enclosing_root_path = (char *)"/"; /* other roots come with encryption zones */
     return 0;
 }

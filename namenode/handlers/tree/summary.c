@@ -45,6 +45,8 @@ static int count_tree(struct call *c, const char *path, bool sticky, struct ns_s
     TRY(call_check_access(
         c, &r,
         (struct ns_want){.subtree = ACCESS_READ | ACCESS_EXECUTE, .ignore_sticky = !sticky}));
+    if (sticky && resolved_last(&r) == 0)
+        return fail(&c->err, ERR_NOT_FOUND, "File/Directory does not exist: %s", r.text);
     TRY(ns_check_exists(ns_of(c), &r, &c->err));
     handle_t h = resolved_last(&r);
     ns_summarize(ns_of(c), h, ret_sum);

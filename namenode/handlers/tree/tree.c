@@ -16,14 +16,14 @@ int fs_mkdirs(struct call *c)
     if (last != 0 && inode_is_dir(ns_inode(ns_of(c), last)))
         return 0;
     if (last != 0)
-        return fail(&c->err, ERR_EXISTS, "Path is not a directory: %s", r.text);
+        return fail(&c->err, ERR_EXISTS, "Path is not a directory: %s", req->src);
     TRY(call_check_access(c, &r, (struct ns_want){.ancestor = ACCESS_WRITE}));
     if (!req->create_parent)
         TRY(ns_check_parent(ns_of(c), &r, &c->err));
     TRY(ns_check_new(ns_of(c), &r, call_limits(c), &c->err));
     if (r.depth > 1)
         TRY(call_make_dirs(c, &r, r.depth - 1, ns_implied_parent_mode(ns_of(c), &r, mode, false),
-                           unmasked >= 0 ? unmasked | 0300 : -1));
+                           unmasked));
     return call_make_dirs(c, &r, r.depth, mode, unmasked);
 }
 
@@ -95,8 +95,7 @@ int fs_delete(struct call *c)
     struct resolved r;
     bool ok;
     TRY(call_check_safe_mode(c, "Cannot delete ", req->src));
-    if (path_is_reserved(req->src))
-        return fail(&c->err, ERR_INVALID_PATH, "Invalid path name %s", req->src);
+    TRY(call_check_not_reserved(c, req->src));
     TRY(call_resolve(c, req->src, PATH_WRITE_LINK, &r));
     TRY(call_check_access(
         c, &r,

@@ -36,7 +36,7 @@ Test(format, writes_what_hadoop_writes)
         cr_assert_eq(properties_read(fixture_file(&f, i, "VERSION"), &p, &err), 0);
         cr_assert_str_eq(properties_get(&p, "layoutVersion"), "-67");
         cr_assert_str_eq(properties_get(&p, "storageType"), "NAME_NODE");
-        cr_assert_str_eq(properties_get(&p, "cTime"), "0");
+        cr_assert_str_eq(properties_get(&p, "cTime"), "1700000000000");
         cr_assert_eq(strncmp(properties_get(&p, "clusterID"), "CID-", 4), 0);
         cr_assert_eq(strncmp(properties_get(&p, "blockpoolID"), "BP-", 3), 0);
         cr_assert_not_null(strstr(properties_get(&p, "blockpoolID"), "-127.0.0.1-1700000000000"));
