@@ -104,7 +104,7 @@ static int run(char **w, char *more, size_t size, struct dfs_error *e)
     if (strcmp(w[0], "close") == 0)
         return end_file(e);
     if (strcmp(w[0], "verify") == 0) {
-        unsigned long long length;
+        unsigned long long length = 0;
         rc = verify(a, &length, e);
         snprintf(more, size, " %llu", length);
         return rc;
