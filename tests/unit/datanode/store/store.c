@@ -256,7 +256,6 @@ Test(store, packets_that_overlap_or_leave_gaps)
     uint8_t sums[8] = {0};
     cr_assert_eq(replica_append(&w, UINT64_MAX - 5, bytes, 6, sums, crc_sums_size(kind, 6), &err),
                  ERR_PROTOCOL);
-    uint8_t sums[8] = {0};
     cr_assert_eq(replica_append(&w, 1024, bytes, 512, sums, 8, &err), ERR_PROTOCOL);
     cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
     expect(p, 5, 1025, REPLICA_FINALIZED);
