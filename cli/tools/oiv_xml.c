@@ -328,8 +328,8 @@ static void put_dir(struct view *v, const Image__INodeDirectory *d)
     }
     for (size_t i = 0; d->type_quotas != NULL && i < d->type_quotas->n_quotas; i++) {
         const Image__QuotaByStorageTypeEntry *q = d->type_quotas->quotas[i];
-        const ProtobufCEnumValue *type =
-            protobuf_c_enum_descriptor_get_value(&hdfs__storage_type__descriptor, q->storage_type);
+        const ProtobufCEnumValue *type = protobuf_c_enum_descriptor_get_value(
+            &hdfs__storage_type__descriptor, (int)q->storage_type);
         raw(v, "<typeQuota>");
         el(v, "type", type == NULL ? "" : type->name);
         el_long(v, "quota", q->quota);
