@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "cli/fs/internal.h"
+#include "cli/unpack/unpack.h"
 
-enum { SHOW_END = 1024, FOLLOW_MS = 5000, GUNZIP_BUFFER = 1 << 18 };
+enum { SHOW_END = 1024, FOLLOW_MS = 5000 };
 
 static void close_read(struct stream *in)
 {
@@ -138,65 +138,48 @@ int cmd_checksum(struct shell *sh, struct args *args, struct err *err)
     return walk_args(&w, args, err);
 }
 
-/* Unpacks what inflate has got; more members may follow one another. */
-static int inflate_some(z_stream *z, uint8_t *out, const char *name, struct err *err)
+/* A file's stream as a source, and how it reads. */
+struct file_source {
+    struct source source;
+    struct stream *in;
+};
+
+static int read_file_source(struct source *s, void *data, size_t size, size_t *ret, struct err *err)
 {
-    do {
-        z->next_out = out;
-        z->avail_out = GUNZIP_BUFFER;
-        int code = inflate(z, Z_NO_FLUSH);
-        if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-            return fail(err, ERR_CORRUPT, "`%s': not a valid gzip file: %s", name,
-                        z->msg == NULL ? "bad data" : z->msg);
-        size_t n = GUNZIP_BUFFER - z->avail_out;
-        if (n > 0 && write(STDOUT_FILENO, out, n) != (ssize_t)n)
-            return fail(err, ERR_IO, "Unable to write to output stream.");
-        if (code == Z_STREAM_END && inflateReset(z) != Z_OK)
-            return fail(err, ERR_IO, "`%s': gzip state", name);
-        if (code == Z_BUF_ERROR)
-            break;
-    } while (z->avail_in > 0 || z->avail_out == 0);
-    return 0;
+    return stream_read(((struct file_source *)s)->in, data, size, ret, err);
 }
 
-static int gunzip(struct stream *in, const char *name, struct err *err)
+static int text_unpacked(struct source *from, enum codec codec, FILE *out, struct err *err)
 {
-    z_stream z = {0};
-    if (inflateInit2(&z, 15 + 16) != Z_OK)
-        return fail(err, ERR_NO_MEMORY, "gzip: no memory");
-    uint8_t *from = text_alloc(GUNZIP_BUFFER), *to = text_alloc(GUNZIP_BUFFER);
-    size_t n = 0;
-    int rc;
-    while ((rc = stream_read(in, from, GUNZIP_BUFFER, &n, err)) == 0 && n > 0) {
-        z.next_in = from;
-        z.avail_in = (uInt)n;
-        rc = inflate_some(&z, to, name, err);
-        if (rc != 0)
-            break;
-    }
-    (void)inflateEnd(&z);
-    text_free(from);
-    text_free(to);
+    struct unpacked *u;
+    TRY(unpacked_new(codec, from, &u, err));
+    int rc = source_copy(unpacked_source(u), out, err);
+    unpacked_free(u);
     return rc;
 }
 
-/* By the first bytes: gzip is unpacked, Hadoop's own containers are refused, anything else is text.
- */
-static int text_stream(struct stream *in, const char *name, struct err *err)
+/* By the first bytes: gzip is unpacked, records of a sequence file are shown, Avro is refused; then
+ * by the name; anything else is text. */
+static int text_stream(struct stream *in, const char *name, FILE *out, struct err *err)
 {
     uint8_t lead[3] = {0};
     size_t have = 0, n = 1;
+    struct file_source from = {{read_file_source}, in};
+    enum codec codec = codec_of_name(name);
     while (have < sizeof(lead) && n > 0) {
         TRY(stream_read(in, lead + have, sizeof(lead) - have, &n, err));
         have += n;
     }
     TRY(stream_seek(in, 0, err));
     if (have >= 2 && lead[0] == 0x1f && lead[1] == 0x8b)
-        return gunzip(in, name, err);
-    if (have == 3 && (memcmp(lead, "SEQ", 3) == 0 || memcmp(lead, "Obj", 3) == 0))
-        return fail(err, ERR_UNSUPPORTED, "`%s': %s files can't be shown as text yet", name,
-                    lead[0] == 'S' ? "sequence" : "Avro");
-    return transfer(in, (struct sink){.fd = STDOUT_FILENO}, TRANSFER_ALL, NULL, err);
+        codec = CODEC_GZIP;
+    else if (have == 3 && memcmp(lead, "SEQ", 3) == 0)
+        return sequence_show(&from.source, out, err);
+    else if (have == 3 && memcmp(lead, "Obj", 3) == 0)
+        return fail(err, ERR_UNSUPPORTED, "Avro files can't be shown as text");
+    if (have >= 2 && codec != CODEC_NONE)
+        return text_unpacked(&from.source, codec, out, err);
+    return source_copy(&from.source, out, err);
 }
 
 static int text_path(struct walk *w, struct item *item, struct err *err)
@@ -204,11 +187,13 @@ static int text_path(struct walk *w, struct item *item, struct err *err)
     struct stream *in;
     if (item_is_dir(item))
         return fail_is_dir(err, item->text);
-    (void)fflush(w->sh->out);
     TRY(file_store_open(item->store, item->path, &in, err));
-    int rc = text_stream(in, item->text, err);
+    struct err why = {0};
+    int rc = text_stream(in, item->path, w->sh->out, &why);
     close_read(in);
-    return rc;
+    if (fflush(w->sh->out) != 0 && rc == 0)
+        rc = fail(&why, ERR_IO, "Unable to write to output stream.");
+    return rc == 0 ? 0 : fail(err, rc, "`%s': %s", item->text, why.text);
 }
 
 int cmd_text(struct shell *sh, struct args *args, struct err *err)
