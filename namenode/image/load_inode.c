@@ -61,6 +61,20 @@ static int load_xattrs(struct image_loader *l, handle_t h, const Image__XAttrFea
 
 /* ---- files ---- */
 
+/* A truncation was under way: it goes on, or the bytes it took away would come back. */
+static int load_cut(struct image_loader *l, handle_t block, const Image__INodeFile *m,
+                    struct err *err)
+{
+    const Image__FileUnderConstructionFeature *uc = m->file_uc;
+    if (uc == NULL || !uc->has_full_length)
+        return 0;
+    uint64_t length = blocks_length(l->nn->blocks, block);
+    if (uc->full_length <= length || uc->full_length > INT64_MAX)
+        return image_corrupt(l, err, "a block that is cut to more than it has");
+    blocks_set_length(l->nn->blocks, block, uc->full_length);
+    return blocks_cut(l->nn->blocks, block, length) == 0 ? 0 : no_memory(err);
+}
+
 static int load_blocks(struct image_loader *l, handle_t h, const Image__INodeFile *m,
                        struct err *err)
 {
@@ -85,6 +99,8 @@ static int load_blocks(struct image_loader *l, handle_t h, const Image__INodeFil
             return image_corrupt(l, err, "a block of negative length");
         if (blocks_add(l->nn->blocks, &info, &handles[i]) != 0)
             return no_memory(err);
+        if (growing)
+            TRY(load_cut(l, handles[i], m, err));
     }
     return ns_set_blocks(ns, h, handles, (uint32_t)m->n_blocks) == 0 ? 0 : no_memory(err);
 }

@@ -65,9 +65,12 @@ int fs_fsync(struct call *c)
     struct block_info info;
     blocks_get(blocks_of(c), last, &info);
     struct edit_block block = {info.id, info.length, info.generation_stamp};
-    if (req->has_last_block_length && req->last_block_length > 0 &&
-        (uint64_t)req->last_block_length > info.length)
+    bool written = info.state == BLOCK_UNDER_CONSTRUCTION; /* others have their final length */
+    if (written && req->has_last_block_length && req->last_block_length > 0 &&
+        (uint64_t)req->last_block_length > info.length) {
         block.length = (uint64_t)req->last_block_length;
+        TRY(check_told_length(c, file, info.id, block.length));
+    }
     if (edit_for_update_blocks(nn_of(c), r.text, file, &block, false, call_rpc_ids(c), arena_of(c),
                                &e) != 0)
         return call_no_memory(c);

@@ -11,6 +11,7 @@ int writer_file(struct call *c, const char *path, uint64_t file_id, const char *
 /* The last block (back 0), the one before it (1) ..; 0: there is none. */
 handle_t block_from_end(const struct call *c, handle_t file, uint32_t back);
 bool same_block(const struct call *c, const Hdfs__ExtendedBlock *named, handle_t block);
+int check_told_length(struct call *c, handle_t file, uint64_t block_id, uint64_t length);
 /* Takes the length and stamp that the client tells of its last block. */
 int commit_last(struct call *c, handle_t file, const Hdfs__ExtendedBlock *told);
 

@@ -134,6 +134,7 @@ int fs_updatePipeline(struct call *c)
     blocks_get(blocks_of(c), block, &info);
     const Hdfs__ExtendedBlock *new = req->new_block;
     TRY(check_renewed(c, req, &info));
+    TRY(check_told_length(c, info.owner, info.id, new->num_bytes));
     uint32_t *storages = arena_array(arena_of(c), uint32_t, req->n_new_nodes);
     size_t n = 0;
     if (storages == NULL)

@@ -76,6 +76,17 @@ bool same_block(const struct call *c, const Hdfs__ExtendedBlock *named, handle_t
     return info.id == named->block_id && info.generation_stamp == named->generation_stamp;
 }
 
+/* Longer than a block of the file no writer makes one. */
+int check_told_length(struct call *c, handle_t file, uint64_t block_id, uint64_t length)
+{
+    const struct inode_file *f = &ns_inode(ns_of(c), file)->file;
+    if (f->ec != 0 ? length <= INT64_MAX : length <= f->block_size)
+        return 0;
+    return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
+                "blk_%" PRId64 " can not have %" PRIu64 " bytes: the block size is %" PRIu64,
+                (int64_t)block_id, length, f->block_size);
+}
+
 /* Takes the length and stamp that the client tells of its last block. */
 int commit_last(struct call *c, handle_t file, const Hdfs__ExtendedBlock *told)
 {
@@ -88,12 +99,19 @@ int commit_last(struct call *c, handle_t file, const Hdfs__ExtendedBlock *told)
         return fail(&c->err, ERR_IO,
                     "Trying to commit inconsistent block: id = %" PRIu64 ", expected id = %" PRIu64,
                     told->block_id, info.id);
-    if (info.state == BLOCK_COMPLETE)
+    if (info.state == BLOCK_COMPLETE || info.state == BLOCK_COMMITTED)
         return 0;
     if (info.state == BLOCK_UNDER_RECOVERY)
         return fail(&c->err, ERR_IO,
                     "Commit or complete block blk_%" PRId64 "_%" PRIu64
                     ", whereas it is under recovery.",
                     (int64_t)told->block_id, told->generation_stamp);
+    if (told->generation_stamp != info.generation_stamp)
+        return fail(&c->err, ERR_IO,
+                    "Commit block with mismatching GS. NN has blk_%" PRId64 "_%" PRIu64
+                    ", client submits blk_%" PRId64 "_%" PRIu64,
+                    (int64_t)info.id, info.generation_stamp, (int64_t)told->block_id,
+                    told->generation_stamp);
+    TRY(check_told_length(c, file, told->block_id, told->num_bytes));
     return blocks_commit(blocks_of(c), last, told->generation_stamp, told->num_bytes, &c->err);
 }

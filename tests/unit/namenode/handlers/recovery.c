@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fixture.h"
+#include "namenode/image/image.h"
 
 static struct fixture f;
 static const uint64_t BLOCK = 1 << 20;
@@ -324,6 +325,33 @@ Test(recovery, a_cut_that_nobody_finished_is_tried_again)
     OK(synchronize(&b, (struct result){second.id, 512, .nodes = 2}));
     cr_assert_eq(length_of("/tmp/a"), 512);
     cr_assert_eq(live(&b), 2, "the third wasn't there");
+}
+
+static int into_buf(void *ctx, const void *data, size_t size, struct err *err)
+{
+    (void)err;
+    return buf_append(ctx, data, size);
+}
+
+Test(recovery, a_cut_goes_on_after_an_image)
+{
+    bool done;
+    uint64_t full;
+    struct buf image = {0};
+    uint8_t md5[IMAGE_MD5_SIZE];
+    struct nn *loaded;
+    Hdfs__ExtendedBlock b = closed("/tmp/a", 700);
+    OK(cut("/tmp/a", "c1", 512, &done));
+    OK(image_save(f.nn, into_buf, &image, md5, &f.call.err));
+    OK(image_load(buf_head(&image), buf_size(&image), &f.nn->identity, &loaded, &f.call.err));
+    OK(nn_verify(loaded, &f.call.err));
+    handle_t block = blocks_find(loaded->blocks, b.block_id);
+    cr_assert(blocks_being_cut(loaded->blocks, block, &full), "the bytes would come back");
+    cr_assert_eq(full, 700);
+    cr_assert_eq(blocks_length(loaded->blocks, block), 512);
+    cr_assert_eq(blocks_next_overdue(loaded->blocks, 0, 0), block, "it is tried again at once");
+    nn_free(loaded);
+    buf_fini(&image);
 }
 
 Test(recovery, a_repeated_truncate_does_not_cut_what_was_appended_since)

@@ -136,6 +136,51 @@ Test(write, abandoned_blocks_are_gone, .init = setup, .fini = teardown)
     cr_assert_neq(other.block_id, b.block_id);
 }
 
+Test(write, a_closing_client_invents_neither_stamp_nor_length, .init = setup, .fini = teardown)
+{
+    Hdfs__ExtendedBlock b;
+    bool done;
+    cr_assert_eq(do_create(&f, "/tmp/a", "c1", 1), 0);
+    cr_assert_eq(do_add_block(&f, "/tmp/a", "c1", NULL, &b), 0);
+    b.has_num_bytes = true;
+    b.num_bytes = 5;
+    receive_all(&b, 5);
+    Hdfs__ExtendedBlock newer = b, longer = b;
+    newer.generation_stamp = INT64_MAX;
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &newer, &done), ERR_IO);
+    cr_assert_not_null(strstr(f.call.err.text, "mismatching GS"), "%s", f.call.err.text);
+    cr_assert_eq(f.nn->generation_stamp, b.generation_stamp, "no stamps are used up");
+    longer.num_bytes = 1ULL << 62;
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &longer, &done), ERR_ILLEGAL_ARGUMENT);
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &b, &done), 0, "%s", f.call.err.text);
+    cr_assert(done);
+}
+
+Test(write, the_length_of_a_finished_block_is_final, .init = setup, .fini = teardown)
+{
+    Hdfs__ExtendedBlock b, more;
+    bool done;
+    cr_assert_eq(do_create(&f, "/tmp/a", "c1", 1), 0);
+    cr_assert_eq(do_add_block(&f, "/tmp/a", "c1", NULL, &b), 0);
+    b.has_num_bytes = true;
+    b.num_bytes = 77;
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &b, &done), 0);
+    cr_assert(!done, "nobody has told that it has it");
+    Cp__FsyncRequest req = CP__FSYNC_REQUEST__INIT;
+    req.src = (char *)"/tmp/a";
+    req.client = (char *)"c1";
+    req.has_last_block_length = true;
+    req.last_block_length = 500;
+    cr_assert_eq(client_call(&f, CLIENT_fsync, &req.base), 0, "%s", f.call.err.text);
+    more = b;
+    more.num_bytes = 500;
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &more, &done), 0);
+    receive_all(&b, 77);
+    cr_assert_eq(do_complete(&f, "/tmp/a", "c1", &b, &done), 0, "%s", f.call.err.text);
+    cr_assert(done, "its replicas are right as they were");
+    cr_assert_eq(blocks_length(f.nn->blocks, blocks_find(f.nn->blocks, b.block_id)), 77);
+}
+
 Test(write, nothing_is_written_in_safe_mode, .init = setup, .fini = teardown)
 {
     blocks_enter_safe_mode(f.nn->blocks, false);
