@@ -133,8 +133,10 @@ size_t pool_list(struct block_pool *p, uint32_t *cursor, struct replica_info *ou
         const struct replica *r = pool_at(&p->replicas, ++*cursor);
         if (r->state == REPLICA_NONE || r->state == REPLICA_DELETED)
             continue;
-        out[count++] = (struct replica_info){
-            {r->id, r->gen_stamp, r->length}, (enum replica_state)r->state, r->volume};
+        enum replica_state state = (enum replica_state)r->state;
+        if (state == REPLICA_RUR) /* for the NameNode it is what it was, or it would be corrupt */
+            state = (enum replica_state)r->open->original;
+        out[count++] = (struct replica_info){{r->id, r->gen_stamp, r->length}, state, r->volume};
     }
     pthread_mutex_unlock(&p->lock);
     return count;

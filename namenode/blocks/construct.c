@@ -256,8 +256,10 @@ bool blocks_complete(struct blocks *b, handle_t block)
 {
     struct block *blk = block_at(b, block);
     CHECK(blk->state != BLOCK_NONE);
-    if (blk->state == BLOCK_COMMITTED && blocks_min_replicated(b, block))
+    if (blk->state == BLOCK_COMMITTED && blocks_min_replicated(b, block)) {
+        pending_expected(b, block);
         blocks_force_complete(b, block);
+    }
     return blk->state == BLOCK_COMPLETE;
 }
 

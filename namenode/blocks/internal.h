@@ -119,8 +119,8 @@ struct blocks {
     struct handle_fifo doomed, completed;
     struct pending *pendings;
     struct construction *recoveries;
-    int64_t started_ms;
-    uint64_t pending_count; /* blocks */
+    int64_t started_ms, seen_ms; /* the latest time that came in */
+    uint64_t pending_count;      /* blocks */
     uint64_t total, complete_count, safe_count, corrupt_count, excess_count, missing_one_count;
     uint64_t last_generation_stamp, future_bytes;
     struct safemode_state safemode;
@@ -225,6 +225,9 @@ bool corrupt_removable(const struct blocks *b, struct block *blk, const struct r
 
 /* redundancy.c */
 void pending_drop(struct blocks *b, struct block *blk); /* and its orders */
+/* What the pipeline of a block that is about to be COMPLETE has yet to report counts as under way.
+ */
+void pending_expected(struct blocks *b, handle_t h);
 void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
 void pending_node_died(struct blocks *b, uint32_t node);
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);

@@ -96,6 +96,7 @@ static void redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_
 
 bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
 {
+    b->seen_ms = mono_ms;
     (void)nodes_check(b->nodes, mono_ms);
     bool more = drain_lost(b, &budget);
     more |= dispose_doomed(b, &budget);

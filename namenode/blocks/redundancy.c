@@ -10,6 +10,8 @@
 
 #include "namenode/blocks/internal.h"
 
+enum { PENDING_EXPECTED_MAX = 16 };
+
 /* ---- copies under way ---- */
 
 static void pending_free(struct blocks *b, struct block *blk)
@@ -30,7 +32,8 @@ void pending_drop(struct blocks *b, struct block *blk)
     const struct side *side = side_of(b, blk);
     if (side == NULL || side->pending == NULL)
         return;
-    nodes_cancel_copy(b->nodes, side->pending->source, blk->id);
+    if (side->pending->source != 0)
+        nodes_cancel_copy(b->nodes, side->pending->source, blk->id);
     pending_free(b, blk);
 }
 
@@ -78,6 +81,22 @@ static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uin
     side->pending = p;
     b->pending_count += old == NULL;
     return true;
+}
+
+void pending_expected(struct blocks *b, handle_t h)
+{
+    struct block *blk = block_at(b, h);
+    const struct construction *c = blk->side == 0 ? NULL : side_of(b, blk)->construction;
+    uint32_t targets[PENDING_EXPECTED_MAX], count = 0;
+    for (uint32_t i = 0; c != NULL && i < c->count && count < PENDING_EXPECTED_MAX; i++) {
+        uint32_t storage = c->expected[i].storage;
+        if (storage_usable(b, storage) &&
+            replica_find_node(b, blk, nodes_storage(b->nodes, storage)->node) == NULL)
+            targets[count++] = storage;
+    }
+    int64_t last_ms = b->pendings == NULL ? 0 : b->pendings->prev->since_ms; /* keeps (3) */
+    if (count > 0) /* without memory copies are ordered that weren't needed */
+        (void)pending_add(b, h, 0, targets, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
 }
 
 /* Its undelivered orders won't be carried out, and nothing will arrive there. */

@@ -385,6 +385,8 @@ static void deleted(struct blocks *b, uint32_t storage, const struct node_block 
     nodes_cancel_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, block->id);
     if (h != 0 && block_replica_find(b, block_at(b, h), storage) != NULL)
         drop_replica(b, h, storage);
+    else if (h != 0) /* it was being written */
+        construction_forget(b, block_at(b, h), storage);
 }
 
 static int received(struct blocks *b, uint32_t storage, const struct received_block *item,
@@ -406,6 +408,7 @@ int blocks_received(struct blocks *b, uint32_t storage, const struct received_bl
                     size_t count, int64_t mono_ms, struct err *err)
 {
     struct storage_list *own = storage_list_of(b, storage);
+    b->seen_ms = mono_ms;
     if (own == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for the list of a storage");
     for (int rc = REPORT_MORE; own->report != NULL && rc == REPORT_MORE;) {

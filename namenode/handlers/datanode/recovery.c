@@ -127,6 +127,39 @@ static int find_recovered(struct call *c, const Dp__CommitBlockSynchronizationRe
     return 0;
 }
 
+/* What was acknowledged (the length in the journal), or what a node has told of. */
+static uint64_t known_bytes(struct call *c, handle_t block)
+{
+    struct expected_replica all[MAX_LOCATIONS];
+    uint64_t known = blocks_length(blocks_of(c), block);
+    size_t count = blocks_expected(blocks_of(c), block, all, MAX_LOCATIONS);
+    for (size_t i = 0; i < count && i < MAX_LOCATIONS; i++)
+        if (all[i].reported && all[i].length > known)
+            known = all[i].length;
+    return known;
+}
+
+/* A leader that reached only nodes without the block says that it is to go; when there are bytes
+ * somewhere, the nodes that have them are waited for. */
+static int check_loss(struct call *c, const Dp__CommitBlockSynchronizationRequest *req,
+                      handle_t block)
+{
+    uint64_t known = req->delete_block ? known_bytes(c, block) : 0, full_length;
+    if (known > 0)
+        return fail(&c->err, ERR_IO,
+                    "Block (=%s) has %" PRIu64
+                    " bytes somewhere, it is not dropped because the nodes that were asked have "
+                    "none; its recovery goes on when the others are back, or the file is deleted",
+                    block_text(c, req->block), known);
+    uint64_t length = blocks_length(blocks_of(c), block);
+    if (!req->delete_block && req->new_length < length &&
+        !blocks_being_cut(blocks_of(c), block, &full_length))
+        log_warn("a recovered block is shorter than what was acknowledged block=%" PRIu64
+                 " length=%" PRIu64 " acknowledged=%" PRIu64,
+                 req->block->block_id, req->new_length, length);
+    return 0;
+}
+
 static int named_storages(struct call *c, const Dp__CommitBlockSynchronizationRequest *req,
                           uint32_t **ret, size_t *ret_count)
 {
@@ -178,6 +211,7 @@ int dn_commitBlockSynchronization(struct call *c)
     TRY(find_recovered(c, req, &block));
     if (block == 0)
         return 0;
+    TRY(check_loss(c, req, block));
     handle_t file = blocks_owner(blocks_of(c), block);
     const char *path = ns_path(ns_of(c), file, arena_of(c));
     TRY(named_storages(c, req, &storages, &count));

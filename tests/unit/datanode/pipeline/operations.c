@@ -316,6 +316,50 @@ Test(operations, a_replica_that_is_not_there_is_not_continued)
     }
 }
 
+/* A client appends with other checksums than the block was written with. */
+Test(operations, appending_with_other_checksums)
+{
+    static const struct crc_kind others[] = {
+        {CRC_CRC32, 512}, {CRC_CRC32C, 1024}, {CRC_CRC32, 100}};
+    uint64_t id = 20;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        for (size_t size = 700; size <= 1024; size += 324, id++) {
+            struct replica_reopening q = {{id, 1001, 0}, 1001, size, 1 << 20};
+            struct replica_writer w;
+            struct err err = {0};
+            uint8_t sums[8192];
+            write_block(id, size);
+            cr_assert_eq(replica_reopen(pool, &q, &w, &err), 0, "%s", err.text);
+            uint64_t from = size / others[i].bytes_per_chunk * others[i].bytes_per_chunk;
+            crc_compute(others[i], bytes + from, 5000, sums);
+            size_t sums_size = crc_sums_size(others[i], 5000);
+            cr_assert_eq(
+                translate_append(&w, others[i], from, bytes + from, 5000, sums, sums_size, &err), 0,
+                "%s", err.text);
+            cr_assert_eq(w.block.length, from + 5000);
+            cr_assert_eq(translate_append(&w, others[i], from, bytes + from, 5000, sums,
+                                          sums_size - 4, &err),
+                         ERR_PROTOCOL);
+            sums[0] ^= 1;
+            cr_assert_eq(
+                translate_append(&w, others[i], from, bytes + from, 5000, sums, sums_size, &err),
+                ERR_CHECKSUM);
+            cr_assert_eq(translate_append(&w, others[i], from + 9000, bytes, 0, sums, 0, &err),
+                         ERR_PROTOCOL, "a gap");
+            cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
+            struct replica_reader r;
+            cr_assert_eq(replica_open(pool, id, 1001, 0, 0, &r, &err), 0, "%s", err.text);
+            cr_assert_eq(r.block.length, from + 5000);
+            cr_assert_eq(r.kind.type, kind.type);
+            uint8_t data[8192];
+            cr_assert_eq(pread(r.data_fd, data, from + 5000, 0), (ssize_t)(from + 5000));
+            cr_assert_eq(memcmp(data, bytes, from + 5000), 0);
+            cr_assert_eq(replica_sums(&r, 0, crc_sums_size(kind, from + 5000) / 4, sums, &err), 0);
+            cr_assert_eq(crc_verify(kind, data, from + 5000, sums, 0, &err), 0, "%s", err.text);
+            replica_close(&r);
+        }
+}
+
 /* Reads [offset, offset + length) and checks all that comes. */
 static void expect_read(uint64_t id, uint64_t offset, uint64_t length, uint64_t begin_at,
                         uint64_t end, bool with_sums)

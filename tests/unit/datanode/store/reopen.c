@@ -446,6 +446,58 @@ Test(reopen, recoveries_that_compete)
     expect(5, 1012, 600, REPLICA_FINALIZED);
 }
 
+/* A NameNode takes a reported RUR for corrupt, and doesn't delete it when it got stale. */
+Test(reopen, reports_say_what_a_replica_was_before_its_recovery)
+{
+    static const enum replica_state states[] = {REPLICA_RWR, REPLICA_FINALIZED, REPLICA_RBW};
+    struct replica_info info[4];
+    uint32_t cursor = 0;
+    for (uint64_t i = 0; i < ARRAY_SIZE(states); i++)
+        leave(5 + i, states[i], 700);
+    for (uint64_t i = 0; i < ARRAY_SIZE(states); i++) {
+        struct replica_recovery r;
+        cr_assert_eq(init(5 + i, 1010, &r), 0);
+        expect(5 + i, 1001, states[i] == REPLICA_RBW ? 350 : 700, REPLICA_RUR);
+    }
+    cr_assert_eq(pool_list(p, &cursor, info, 4), 3);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(info[i].state, states[info[i].block.id - 5]);
+        cr_assert(info[i].block.gen_stamp == 1001 && info[i].block.length == 700);
+    }
+}
+
+/* What an upgrade's snapshot shares with the present stays as it was. */
+Test(reopen, appending_leaves_other_names_of_the_files_alone)
+{
+    struct replica_writer w;
+    struct replica_reopening q = asks(5, 1005, 700, 0);
+    struct err err = {0};
+    struct store_path data, meta;
+    char kept_data[128], kept_meta[128];
+    uint8_t before[64], after[64];
+    finalized(5, 700);
+    layout_data(&data, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5);
+    layout_meta(&meta, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5, 1001);
+    snprintf(kept_data, sizeof(kept_data), "%s/kept", base);
+    snprintf(kept_meta, sizeof(kept_meta), "%s/kept.meta", base);
+    cr_assert_eq(link(data.text, kept_data), 0);
+    cr_assert_eq(link(meta.text, kept_meta), 0);
+    int fd = open(kept_meta, O_RDONLY);
+    ssize_t size = read(fd, before, sizeof(before));
+    close(fd);
+    cr_assert_eq(replica_reopen(p, &q, &w, &err), 0, "%s", err.text);
+    write_to(&w, 2000);
+    cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
+    expect(5, 1005, 2000, REPLICA_FINALIZED);
+    struct stat st;
+    cr_assert_eq(stat(kept_data, &st), 0);
+    cr_assert_eq(st.st_size, 700);
+    fd = open(kept_meta, O_RDONLY);
+    cr_assert_eq(read(fd, after, sizeof(after)), size);
+    close(fd);
+    cr_assert_eq(memcmp(before, after, (size_t)size), 0);
+}
+
 Test(reopen, a_prefix_becomes_a_new_block)
 {
     static const enum replica_state states[] = {REPLICA_FINALIZED, REPLICA_RBW, REPLICA_RWR};

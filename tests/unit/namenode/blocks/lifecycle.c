@@ -17,12 +17,35 @@ Test(lifecycle, written_committed_completed_by_reports)
     cr_assert(blocks_is_complete(c.blocks, h));
     cr_assert_eq(blocks_take_completed(c.blocks), h);
     cr_assert_eq(blocks_take_completed(c.blocks), 0);
-    cr_assert_eq(stats(&c).low_redundancy, 1);
+    cr_assert_eq(stats(&c).low_redundancy, 0, "the others of the pipeline are about to report");
+    cluster_tick(&c, 3000);
+    cr_assert_eq(nodes_at(c.nodes, 2)->copy_count, 0);
     tell(&c, 1, 1, GS, LEN, BLOCK_RECEIVED);
+    cr_assert_eq(counts(&c, h).pending, 1);
     tell(&c, 3, 1, GS, LEN, BLOCK_RECEIVED);
     cr_assert_eq(stats(&c).low_redundancy, 0);
     cr_assert_eq(stats(&c).scheduled, 0);
     cr_assert(blocks_sufficient(c.blocks, h));
+    cluster_free(&c);
+}
+
+Test(lifecycle, a_pipeline_s_node_that_never_reports_is_replaced)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 5});
+    uint32_t where[] = {1, 2, 3};
+    handle_t h = add_block(&c, 1, 3, BLOCK_UNDER_CONSTRUCTION);
+    cr_assert_eq(blocks_set_expected(c.blocks, h, where, 3), 0);
+    cr_assert_eq(blocks_commit(c.blocks, h, GS, LEN, NULL), 0);
+    tell(&c, 1, 1, GS, LEN, BLOCK_RECEIVED);
+    cluster_tick(&c, 3000);
+    cr_assert_eq(nodes_at(c.nodes, 1)->copy_count, 0);
+    nodes_declare_dead(c.nodes, 2);
+    cluster_tick(&c, 3000);
+    cr_assert_eq(nodes_at(c.nodes, 1)->copy_count, 1, "one will not come");
+    cr_assert_eq(counts(&c, h).pending, 2);
+    cluster_tick(&c, 301 * 1000);
+    cr_assert_eq(nodes_at(c.nodes, 1)->copy_count, 1, "all is ordered anew, for both");
+    cr_assert_eq(counts(&c, h).pending, 2);
     cluster_free(&c);
 }
 

@@ -476,6 +476,27 @@ Test(recovery, what_never_got_a_byte_goes)
     SAYS(" not found");
 }
 
+Test(recovery, what_has_bytes_somewhere_does_not_go)
+{
+    Hdfs__ExtendedBlock b = closed("/tmp/a", 700), c = opened("/tmp/c", "c1");
+    OK(append("/tmp/a", "c1", 4));
+    cr_assert(!recover_lease("/tmp/a", "c2"));
+    struct order o = told_order();
+    cr_assert_eq(synchronize(&b, (struct result){o.id, 0, .delete = true}), ERR_IO);
+    SAYS("has 700 bytes somewhere");
+    cr_assert_eq(length_of("/tmp/a"), 700);
+    OK(synchronize(&b, (struct result){o.id, 700, .nodes = 1}));
+    cr_assert(is_closed("/tmp/a"), "the attempt isn't over by that");
+
+    report(&f, 1, &c, 9, DP__RECEIVED_DELETED_BLOCK_INFO__BLOCK_STATUS__RECEIVING);
+    cr_assert(!recover_lease("/tmp/c", "c2"));
+    o = told_order();
+    cr_assert_eq(synchronize(&c, (struct result){o.id, 0, .delete = true}), ERR_IO);
+    report(&f, 1, &c, 0, DP__RECEIVED_DELETED_BLOCK_INFO__BLOCK_STATUS__DELETED);
+    OK(synchronize(&c, (struct result){o.id, 0, .delete = true}));
+    cr_assert(is_closed("/tmp/c"), "the one that had some has it no more");
+}
+
 Test(recovery, recovered_yet_open)
 {
     Hdfs__ExtendedBlock b = opened("/tmp/a", "c1");
