@@ -1,5 +1,4 @@
 /* text.c - pieces of pages: escaped texts, sizes, figures. Pure but for the counters. */
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "common/obs/obs.h"
@@ -74,9 +73,32 @@ int web_put_counters(struct buf *out)
     return 0;
 }
 
+/* Only the last star is ever tried again: the time is that of pattern times text at most. */
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *again = NULL;
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            again = text;
+        } else if (*pattern == '?' || *pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = ++again;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return *pattern == '\0';
+}
+
 bool web_wants(const char *query, const char *bean)
 {
-    return query == NULL || query[0] == '\0' || fnmatch(query, bean, FNM_NOESCAPE) == 0;
+    return query == NULL || query[0] == '\0' || matches(query, bean);
 }
 
 int web_put_head(struct buf *out, const char *title)

@@ -72,6 +72,17 @@ static int put_text(struct buf *b, const char *text, size_t max)
     return 0;
 }
 
+/* A user's name is the client's word: it must forge neither a line nor a field. */
+static int put_name(struct buf *b, const char *name)
+{
+    size_t start = buf_size(b);
+    TRY(buf_append(b, name, strlen(name)));
+    for (uint8_t *at = buf_head(b) + start, *end = buf_head(b) + buf_size(b); at < end; at++)
+        if (*at < ' ' || *at == 0x7f)
+            *at = '?';
+    return 0;
+}
+
 static int put_perm(struct buf *b, const struct audit_event *e)
 {
     if (e->owner == NULL)
@@ -82,7 +93,11 @@ static int put_perm(struct buf *b, const struct audit_event *e)
     if ((e->mode & 01000) != 0)
         mode[8] = (e->mode & 1) != 0 ? 't' : 'T';
     mode[9] = '\0';
-    return buf_printf(b, "\tperm=%s:%s:%s", e->owner, e->group, mode);
+    TRY(buf_append(b, "\tperm=", 6));
+    TRY(put_name(b, e->owner));
+    TRY(buf_append(b, ":", 1));
+    TRY(put_name(b, e->group));
+    return buf_printf(b, ":%s", mode);
 }
 
 static int put_context(struct buf *b, const struct audit_settings *s, const struct audit_event *e)
@@ -119,10 +134,14 @@ static int put_signature(struct buf *b, const struct audit_settings *s, const st
 
 static int put_line(struct buf *b, const struct audit_settings *s, const struct audit_event *e)
 {
-    TRY(buf_printf(b, "allowed=%s\tugi=%s (auth:%s)", e->allowed ? "true" : "false", e->user,
-                   e->real_user != NULL ? "PROXY" : "SIMPLE"));
-    if (e->real_user != NULL)
-        TRY(buf_printf(b, " via %s (auth:SIMPLE)", e->real_user));
+    TRY(buf_printf(b, "allowed=%s\tugi=", e->allowed ? "true" : "false"));
+    TRY(put_name(b, e->user));
+    TRY(buf_printf(b, " (auth:%s)", e->real_user != NULL ? "PROXY" : "SIMPLE"));
+    if (e->real_user != NULL) {
+        TRY(buf_append(b, " via ", 5));
+        TRY(put_name(b, e->real_user));
+        TRY(buf_append(b, " (auth:SIMPLE)", 14));
+    }
     TRY(buf_printf(b, "\tip=/%s\tcmd=%s\tsrc=", e->address, e->cmd));
     TRY(put_text(b, e->src, SIZE_MAX));
     TRY(buf_append(b, "\tdst=", 5));
@@ -135,14 +154,6 @@ static int put_line(struct buf *b, const struct audit_settings *s, const struct 
     return put_signature(b, s, e);
 }
 
-/* A user's name is the client's word: it must not forge a line. */
-static void mask_controls(uint8_t *at, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if ((at[i] < ' ' && at[i] != '\t') || at[i] == 0x7f)
-            at[i] = '?';
-}
-
 struct slice audit_line(const struct audit_settings *s, const struct audit_event *e,
                         struct arena *arena)
 {
@@ -153,7 +164,6 @@ struct slice audit_line(const struct audit_settings *s, const struct audit_event
         uint8_t *copy = arena_alloc(arena, size);
         if (copy != NULL) {
             memcpy(copy, buf_head(&b), size);
-            mask_controls(copy, size);
             line = (struct slice){copy, size};
         }
     }

@@ -96,10 +96,20 @@ static const char *command_of(const struct call *c, const struct audit_rule *rul
 static const char *concat_sources(struct call *c)
 {
     REQUEST(c, Cp__ConcatRequest);
-    const char *text = "[";
-    for (size_t i = 0; i < req->n_srcs && text != NULL; i++)
-        text = arena_printf(arena_of(c), "%s%s%s", text, i > 0 ? ", " : "", req->srcs[i]);
-    return text == NULL ? NULL : arena_printf(arena_of(c), "%s]", text);
+    size_t size = 3; /* brackets and the end */
+    for (size_t i = 0; i < req->n_srcs; i++)
+        size += strlen(req->srcs[i]) + 2;
+    char *text = arena_alloc(arena_of(c), size), *at = text;
+    if (text == NULL)
+        return NULL;
+    *at++ = '[';
+    for (size_t i = 0; i < req->n_srcs; i++) {
+        if (i > 0)
+            at = mempcpy(at, ", ", 2);
+        at = mempcpy(at, req->srcs[i], strlen(req->srcs[i]));
+    }
+    memcpy(at, "]", 2);
+    return text;
 }
 
 /* The old rename moves into a folder that is there. */

@@ -14,6 +14,10 @@
  * A block that isn't complete counts as a full one, in length as what is known of it (as Hadoop's
  * quota usage and content summary do). The room of blocks tells of each change (ns_block_changed).
  *
+ * Lengths may lie in an image, and a client may name any size of a block. So one that isn't
+ * complete counts as at most MOST_OF_A_BLOCK, and all sums wrap around, as Java's do: what is added
+ * goes away again. Only what a check of quotas is asked to add saturates.
+ *
  * Invariants: (1) a directory with a subdirectory, or in the big form, has a record; (2) a record
  * is the sum of what its children contribute; ns_verify recounts. */
 #include <stdio.h>
@@ -32,6 +36,7 @@ enum {
     POLICY_LAZY_PERSIST = 15,
 };
 enum { EC_CELL = 1 << 20 };
+#define MOST_OF_A_BLOCK (UINT64_C(1) << 44) /* no disk is as large */
 
 /* Data and parity units of Hadoop's built-in erasure coding policies, by id. */
 static const struct {
@@ -62,17 +67,34 @@ uint64_t ns_file_length(const struct ns *ns, handle_t file)
 
 /* ---- arithmetic ---- */
 
+/* *to + sign * n, around the end. */
+static void count(int64_t *to, int64_t n, int64_t sign)
+{
+    *to = (int64_t)((uint64_t)*to + (uint64_t)sign * (uint64_t)n);
+}
+
+static int64_t replicated(int64_t bytes, uint32_t replication)
+{
+    return (int64_t)((uint64_t)bytes * replication);
+}
+
+static int64_t saturated_sum(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return !__builtin_add_overflow(a, b, &sum) ? sum : b < 0 ? INT64_MIN : INT64_MAX;
+}
+
 static void plus(struct sums *to, const struct sums *s, int64_t sign)
 {
-    to->files += sign * s->files;
-    to->directories += sign * s->directories;
-    to->symlinks += sign * s->symlinks;
-    to->length += sign * s->length;
-    to->space += sign * s->space;
-    to->free_bytes += sign * s->free_bytes;
-    to->free_space += sign * s->free_space;
+    count(&to->files, s->files, sign);
+    count(&to->directories, s->directories, sign);
+    count(&to->symlinks, s->symlinks, sign);
+    count(&to->length, s->length, sign);
+    count(&to->space, s->space, sign);
+    count(&to->free_bytes, s->free_bytes, sign);
+    count(&to->free_space, s->free_space, sign);
     for (int i = 0; i < QUOTA_TYPES; i++)
-        to->type[i] += sign * s->type[i];
+        count(&to->type[i], s->type[i], sign);
 }
 
 /* Replicas of `bytes` by the types of a policy: the first goes to its first type, the others to its
@@ -89,8 +111,9 @@ static void by_type(int64_t type[QUOTA_TYPES], int64_t bytes, int64_t space, uin
     };
     if (policy >= ARRAY_SIZE(types) || !types[policy].known)
         return;
-    type[types[policy].first] += bytes;
-    type[types[policy].last] += space - bytes;
+    count(&type[types[policy].first], bytes, 1);
+    count(&type[types[policy].last], space, 1);
+    count(&type[types[policy].last], bytes, -1);
 }
 
 /* Ends the free part, unless there is no policy. */
@@ -102,6 +125,11 @@ static void assign(struct sums *s, uint8_t policy)
     s->free_bytes = s->free_space = 0;
 }
 
+static int64_t full_block(const struct inode_file *f)
+{
+    return (int64_t)(f->block_size < MOST_OF_A_BLOCK ? f->block_size : MOST_OF_A_BLOCK);
+}
+
 /* What the parity of a striped block takes: each as much as the first data block. */
 static int64_t striped_space(const struct inode_file *f, uint64_t length, bool complete)
 {
@@ -110,7 +138,7 @@ static int64_t striped_space(const struct inode_file *f, uint64_t length, bool c
         return (int64_t)length;
     uint64_t data = ec_units[f->ec].data, parity = ec_units[f->ec].parity;
     if (!complete)
-        return (int64_t)(f->block_size * (data + parity));
+        return full_block(f) * (int64_t)(data + parity);
     uint64_t stripe = data * EC_CELL, rest = length % stripe;
     uint64_t first = length / stripe * EC_CELL + (rest < EC_CELL ? rest : EC_CELL);
     return (int64_t)(length + first * parity);
@@ -120,15 +148,16 @@ static int64_t striped_space(const struct inode_file *f, uint64_t length, bool c
 static void add_block(struct sums *s, const struct inode_file *f, uint64_t length, bool complete,
                       int64_t sign)
 {
-    s->length += sign * (int64_t)length;
+    count(&s->length, (int64_t)length, sign);
     if (f->ec != 0) {
-        s->space += sign * striped_space(f, length, complete);
+        count(&s->space, striped_space(f, length, complete), sign);
         return;
     }
-    int64_t bytes = (int64_t)(complete ? length : f->block_size);
-    s->space += sign * bytes * f->replication;
-    s->free_bytes += f->replication > 0 ? sign * bytes : 0;
-    s->free_space += sign * bytes * f->replication;
+    int64_t bytes = complete ? (int64_t)length : full_block(f);
+    int64_t space = replicated(bytes, f->replication);
+    count(&s->space, space, sign);
+    count(&s->free_bytes, f->replication > 0 ? bytes : 0, sign);
+    count(&s->free_space, space, sign);
 }
 
 static void add_block_of(const struct ns *ns, struct sums *s, const struct inode_file *f,
@@ -431,17 +460,21 @@ void ns_usage(const struct ns *ns, handle_t h, struct ns_usage *ret)
 
 void ns_usage_add(struct ns_usage *u, int64_t bytes, uint32_t replication, uint8_t policy)
 {
-    int64_t space = bytes * (int64_t)replication;
-    u->space += space;
-    by_type(u->type, replication > 0 ? bytes : 0, space, policy);
+    struct ns_usage one = {0};
+    if (__builtin_mul_overflow(bytes, (int64_t)replication, &one.space))
+        one.space = bytes < 0 ? INT64_MIN : INT64_MAX;
+    by_type(one.type, replication > 0 ? bytes : 0, one.space, policy);
+    u->space = saturated_sum(u->space, one.space);
+    for (int i = 0; i < QUOTA_TYPES; i++)
+        u->type[i] = saturated_sum(u->type[i], one.type[i]);
 }
 
 void ns_usage_subtract(struct ns_usage *u, const struct ns_usage *less)
 {
-    u->inodes -= less->inodes;
-    u->space -= less->space;
+    count(&u->inodes, less->inodes, -1);
+    count(&u->space, less->space, -1);
     for (int i = 0; i < QUOTA_TYPES; i++)
-        u->type[i] -= less->type[i];
+        count(&u->type[i], less->type[i], -1);
 }
 
 bool ns_has_subdirs(const struct ns *ns, handle_t dir)
@@ -487,21 +520,22 @@ static int check_types(const struct dir_quota *q, const struct ns_usage *used,
 {
     static const char *const names[QUOTA_TYPES] = {"RAM_DISK", "SSD",      "DISK",
                                                    "ARCHIVE",  "PROVIDED", "NVDIMM"};
-    char quota[40], count[40];
+    char quota[40], total[40];
     for (int i = 0; i < QUOTA_TYPES; i++)
         if (i != RAM_DISK && violates(q->type[i], used->type[i], delta->type[i]))
             return fail(err, ERR_TYPE_QUOTA,
                         "Quota by storage type : %s on path : %s is exceeded. quota = %s but space "
                         "consumed = %s",
                         names[i], path, size_text((int64_t)q->type[i], quota),
-                        size_text(used->type[i] + delta->type[i], count));
+                        size_text(saturated_sum(used->type[i], delta->type[i]), total));
     return 0;
 }
 
 static int exceeded(const struct dir_quota *q, const struct ns_usage *used,
                     const struct ns_usage *delta, const char *path, struct err *err)
 {
-    char quota[40], count[40];
+    char quota[40], total[40];
+    int64_t space = saturated_sum(used->space, delta->space);
     if (violates(q->ns, used->inodes, delta->inodes))
         return fail(err, ERR_NS_QUOTA,
                     "The NameSpace quota (directories and files) of directory %s is exceeded: "
@@ -511,9 +545,8 @@ static int exceeded(const struct dir_quota *q, const struct ns_usage *used,
         return fail(err, ERR_DS_QUOTA,
                     "The DiskSpace quota of %s is exceeded: quota = %lld B = %s but diskspace "
                     "consumed = %lld B = %s",
-                    path, (long long)q->ds, size_text((int64_t)q->ds, quota),
-                    (long long)(used->space + delta->space),
-                    size_text(used->space + delta->space, count));
+                    path, (long long)q->ds, size_text((int64_t)q->ds, quota), (long long)space,
+                    size_text(space, total));
     return check_types(q, used, delta, path, err);
 }
 

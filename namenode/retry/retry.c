@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { FIRST_SIZE = 1024, NONE = 0 };
+enum { FIRST_SIZE = 1024, NONE = 0, EXPIRE_AT_ONCE = 4096 };
 
 struct entry {
     uint8_t client_id[RETRY_CLIENT_ID_SIZE];
@@ -106,9 +106,10 @@ static bool expired(const struct retry *r, const struct entry *e)
     return r->now_ms - e->noted_ms > r->settings.expiry_ms;
 }
 
+/* A slice: all that a restart has noted expires in one moment. Nobody finds what is left. */
 static void drop_expired(struct retry *r)
 {
-    while (r->count > 0 && expired(r, &r->ring[r->oldest]))
+    for (int i = 0; i < EXPIRE_AT_ONCE && r->count > 0 && expired(r, &r->ring[r->oldest]); i++)
         drop_oldest(r);
 }
 
@@ -163,6 +164,10 @@ void retry_note(struct retry *r, struct slice client_id, int32_t call_id, uint8_
     if (client_id.size != RETRY_CLIENT_ID_SIZE || call_id < 0 || r->settings.max_entries == 0)
         return;
     struct entry *known = find(r, client_id.data, call_id);
+    while (known != NULL && expired(r, known)) { /* a new call; the old one isn't dropped yet */
+        drop_oldest(r);
+        known = find(r, client_id.data, call_id);
+    }
     if (known != NULL) { /* several edits of one call: the last one speaks for it */
         known->op = op;
         known->inode_id = inode_id;

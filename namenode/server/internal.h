@@ -67,10 +67,10 @@ void checkpoints_stop(struct server *s);
 
 /* trash.c; thread: state */
 struct trash {
-    int64_t keep_ms, interval_ms; /* interval 0: off */
-    int64_t next_ms, round_ms;    /* wall */
-    bool clean_root, running;     /* running: a round is under way */
-    char after[256];              /* the last user of the slice before */
+    int64_t keep_ms, interval_ms;     /* interval 0: off */
+    int64_t next_ms, round_ms;        /* wall */
+    bool clean_root, running;         /* running: a round is under way */
+    uint8_t after[NS_MAX_NAME_BYTES]; /* the last user of the slice before */
     size_t after_size;
 };
 void trash_init(struct server *s, int64_t now_ms);

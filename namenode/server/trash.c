@@ -62,7 +62,7 @@ static void look_at(struct server *s, const char *root, handle_t entry, int64_t 
     if (path == NULL)
         return;
     if (!is_checkpoint && !s->trash.clean_root)
-        log_warn("unexpected item in trash, left alone path=%s", log_quote(path));
+        log_limited(LOG_WARN, "unexpected item in trash, left alone path=%s", log_quote(path));
     else if (!is_checkpoint || now_ms - s->trash.keep_ms > made_ms)
         if (delete_tree(s, path, now_ms))
             log_info("trash deleted path=%s", log_quote(path));
@@ -135,13 +135,14 @@ static void run_slice(struct server *s)
     struct trash *t = &s->trash;
     handle_t users[USERS_A_SLICE];
     handle_t home = child(s, ns_root(s->nn->ns), "user");
-    struct slice after = {(const uint8_t *)t->after, t->after_size};
+    struct slice after = {t->after, t->after_size};
     uint32_t n = 0;
     if (home != 0 && inode_is_dir(ns_inode(s->nn->ns, home)))
         n = ns_list(s->nn->ns, home, after, USERS_A_SLICE, users, NULL);
     if (n > 0) {
         struct slice last = ns_name(s->nn->ns, users[n - 1]);
-        t->after_size = last.size < sizeof(t->after) ? last.size : sizeof(t->after);
+        CHECK(last.size <= sizeof(t->after));
+        t->after_size = last.size;
         memcpy(t->after, last.data, t->after_size);
     }
     for (uint32_t i = 0; i < n; i++)

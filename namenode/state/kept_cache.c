@@ -5,10 +5,11 @@
 
 #include "namenode/state/state.h"
 
-/* The array with room for one more at index `at`. NULL: no memory. */
+/* The array with room for one more at index `at`; it doubles at powers of two. NULL: no memory. */
 static void *opened(void *array, uint32_t count, size_t size, uint32_t at)
 {
-    uint8_t *grown = realloc(array, ((size_t)count + 1) * size);
+    bool full = (count & (count - 1)) == 0;
+    uint8_t *grown = full ? realloc(array, (count == 0 ? 1 : (size_t)count * 2) * size) : array;
     if (grown != NULL)
         memmove(grown + (at + 1) * size, grown + at * size, (count - at) * size);
     return grown;
@@ -19,12 +20,39 @@ static const char *copy(struct kept *k, const char *text)
     return arena_strdup(&k->texts, text == NULL ? "" : text);
 }
 
+/* Where the pool is, or would stand. */
+static uint32_t place_of_pool(const struct kept *k, const char *name)
+{
+    uint32_t low = 0, high = k->cache_pool_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (strcmp(k->cache_pools[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static uint32_t place_of_directive(const struct kept *k, uint64_t id)
+{
+    uint32_t low = 0, high = k->directive_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (k->directives[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 struct kept_cache_pool *kept_find_cache_pool(const struct kept *k, const char *name)
 {
-    for (uint32_t i = 0; i < k->cache_pool_count; i++)
-        if (strcmp(k->cache_pools[i].name, name) == 0)
-            return &k->cache_pools[i];
-    return NULL;
+    uint32_t at = place_of_pool(k, name);
+    return at < k->cache_pool_count && strcmp(k->cache_pools[at].name, name) == 0
+               ? &k->cache_pools[at]
+               : NULL;
 }
 
 int kept_put_cache_pool(struct kept *k, const struct kept_cache_pool *pool)
@@ -39,9 +67,7 @@ int kept_put_cache_pool(struct kept *k, const struct kept_cache_pool *pool)
         *old = new;
         return 0;
     }
-    uint32_t at = 0;
-    while (at < k->cache_pool_count && strcmp(k->cache_pools[at].name, new.name) < 0)
-        at++;
+    uint32_t at = place_of_pool(k, new.name);
     void *grown = opened(k->cache_pools, k->cache_pool_count, sizeof(new), at);
     if (grown == NULL)
         return ERR_NO_MEMORY;
@@ -63,9 +89,11 @@ void kept_drop_cache_pool(struct kept *k, const char *name)
     const struct kept_cache_pool *pool = kept_find_cache_pool(k, name);
     if (pool == NULL)
         return;
-    for (uint32_t i = k->directive_count; i-- > 0;)
-        if (strcmp(k->directives[i].pool, name) == 0)
-            drop_directive_at(k, i);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < k->directive_count; i++)
+        if (strcmp(k->directives[i].pool, name) != 0)
+            k->directives[left++] = k->directives[i];
+    k->directive_count = left;
     uint32_t at = (uint32_t)(pool - k->cache_pools);
     k->cache_pool_count--;
     memmove(k->cache_pools + at, k->cache_pools + at + 1,
@@ -74,10 +102,8 @@ void kept_drop_cache_pool(struct kept *k, const char *name)
 
 struct kept_directive *kept_find_directive(const struct kept *k, uint64_t id)
 {
-    for (uint32_t i = 0; i < k->directive_count; i++)
-        if (k->directives[i].id == id)
-            return &k->directives[i];
-    return NULL;
+    uint32_t at = place_of_directive(k, id);
+    return at < k->directive_count && k->directives[at].id == id ? &k->directives[at] : NULL;
 }
 
 int kept_put_directive(struct kept *k, const struct kept_directive *directive)
@@ -91,9 +117,7 @@ int kept_put_directive(struct kept *k, const struct kept_directive *directive)
         *old = new;
         return 0;
     }
-    uint32_t at = 0;
-    while (at < k->directive_count && k->directives[at].id < new.id)
-        at++;
+    uint32_t at = place_of_directive(k, new.id);
     void *grown = opened(k->directives, k->directive_count, sizeof(new), at);
     if (grown == NULL)
         return ERR_NO_MEMORY;

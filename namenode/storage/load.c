@@ -207,7 +207,16 @@ static int use_source(struct loader *l, struct source *src, struct err *err)
     return rc;
 }
 
-/* The unread file that reaches furthest from the next transaction; one in progress comes last. */
+/* Of two files that both have the next transaction. One in progress comes last; and the later one
+ * of them first, for a folder that was away may hold an end that was cut off elsewhere. */
+static bool is_better(const struct storage_file *f, const struct storage_file *than)
+{
+    if (f->kind != than->kind)
+        return f->kind == FILE_EDITS;
+    return f->kind == FILE_EDITS ? f->last > than->last : f->first > than->first;
+}
+
+/* The unread file that reaches furthest from the next transaction. */
 static struct source *next_source(struct loader *l)
 {
     struct source *best = NULL;
@@ -216,10 +225,7 @@ static struct source *next_source(struct loader *l)
         const struct storage_file *f = src->file;
         bool useful = src->state == SOURCE_NEW && f->first <= next_txid(l) &&
                       (f->kind == FILE_IN_PROGRESS || f->last >= next_txid(l));
-        if (!useful)
-            continue;
-        if (best == NULL || best->file->kind == FILE_IN_PROGRESS ||
-            (f->kind == FILE_EDITS && f->last > best->file->last))
+        if (useful && (best == NULL || is_better(f, best->file)))
             best = src;
     }
     return best;
@@ -313,13 +319,26 @@ static int replay(struct loader *l, struct err *err)
 
 /* ---- the end ---- */
 
-static int set_aside(const struct source *src, struct err *err)
+static int set_aside(const struct source *src, const char *suffix, struct err *err)
 {
     char from[STORAGE_PATH], to[STORAGE_PATH + 16];
     source_path(src, from);
-    snprintf(to, sizeof(to), "%s.corrupt", from);
-    log_warn("damaged segment, made up for by another copy, is set aside file=%s", to);
+    snprintf(to, sizeof(to), "%s.%s", from, suffix);
+    log_warn("segment that other copies make up for is set aside file=%s", to);
     return durable_rename(from, to, err);
+}
+
+/* Another segment begins within this one: a start without this folder cut off its end, which nobody
+ * had been promised, and wrote other edits under the same ids. It must never count again. */
+static bool is_overtaken(const struct loader *l, const struct source *src)
+{
+    for (size_t i = 0; i < l->source_count; i++) {
+        const struct source *other = &l->sources[i];
+        if (other->state != SOURCE_BAD && other->file->first > src->file->first &&
+            other->file->first <= src->scan.last_txid)
+            return true;
+    }
+    return false;
 }
 
 /* A folder where that fails is dropped: the start goes on with the others. */
@@ -330,7 +349,8 @@ static void finalize_all(struct loader *l)
         if (src->file->kind != FILE_IN_PROGRESS || !dir_usable(src->file->dir))
             continue;
         struct err why = {0};
-        int rc = src->state == SOURCE_BAD ? set_aside(src, &why)
+        int rc = src->state == SOURCE_BAD ? set_aside(src, "corrupt", &why)
+                 : is_overtaken(l, src)   ? set_aside(src, "stale", &why)
                                           : segment_recover(src->file->dir, src->file->name,
                                                             src->file->first, &src->scan, &why);
         if (rc != 0)

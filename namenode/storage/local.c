@@ -164,7 +164,8 @@ static void open_segment(struct local_log *l, uint64_t first_txid)
 {
     for (size_t i = 0; i < l->storage->dir_count; i++) {
         int returning = DIR_RETURNING;
-        (void)atomic_compare_exchange_strong(&l->storage->dirs[i].state, &returning, DIR_IN_USE);
+        if (atomic_compare_exchange_strong(&l->storage->dirs[i].state, &returning, DIR_IN_USE))
+            segment_abandon(&l->segments[i]); /* a checkpoint may have dropped it */
     }
     EACH_DIR(l, d, w, segment_create(w, d, first_txid, &why_));
     l->segment_first = first_txid;

@@ -31,11 +31,13 @@ static int head(const struct facts *f, const char *rpc_address, struct buf *out)
     TRY(web_put_head(out, "Hadron NameNode"));
     TRY(put(out, "<h1>NameNode "));
     TRY(web_put_html(out, rpc_address));
+    TRY(buf_printf(out, "</h1><p class=\"sub\">Hadron %s &middot; cluster ", f->shell.version));
+    TRY(web_put_html(out, f->cluster_id));
+    TRY(put(out, " &middot; block pool "));
+    TRY(web_put_html(out, f->block_pool_id));
     TRY(buf_printf(out,
-                   "</h1><p class=\"sub\">Hadron %s &middot; cluster %s &middot; block pool %s"
                    "<br>up since %s &middot; transaction %" PRIu64 ", newest image %" PRIu64 "</p>",
-                   f->shell.version, f->cluster_id, f->block_pool_id, since, f->txid,
-                   f->shell.image_txid));
+                   since, f->txid, f->shell.image_txid));
     if (f->safe_mode[0] == '\0')
         return put(out, "<p class=\"ok\">Safe mode is off.</p>");
     TRY(put(out, "<p class=\"note\">Safe mode is on. "));

@@ -3,10 +3,11 @@
 
 #include "namenode/handlers/call.h"
 
-static bool is_at_or_below(const char *path, const char *top)
+static bool is_inside(const struct call *c, handle_t h, handle_t top)
 {
-    size_t n = strlen(top);
-    return strncmp(path, top, n) == 0 && (n == 1 || path[n] == '/' || path[n] == '\0');
+    while (h != 0 && h != top)
+        h = ns_inode(ns_of(c), h)->parent;
+    return h != 0;
 }
 
 /* The cookie is the place among the missing blocks where the next page starts. */
@@ -17,8 +18,13 @@ int fs_listCorruptFileBlocks(struct call *c)
     RESPOND(c, Cp__ListCorruptFileBlocksResponse, cp__list_corrupt_file_blocks_response);
     uint32_t cursor = req->cookie != NULL ? (uint32_t)strtoul(req->cookie, NULL, 10) : 0;
     uint32_t page = c->env->settings->corrupt_files_page;
+    handle_t top = 0;
     size_t count;
+    struct resolved r;
+    struct err ignored = {0}; /* what isn't there has no files below */
     TRY(call_check_superuser(c));
+    if (ns_resolve(ns_of(c), NULL, req->path, PATH_READ_LINK, arena_of(c), &r, &ignored) == 0)
+        top = resolved_last(&r);
     NEW(c, Hdfs__CorruptFileBlocks, hdfs__corrupt_file_blocks, list);
     list->files = arena_array(arena_of(c), char *, page);
     if (list->files == NULL)
@@ -28,13 +34,15 @@ int fs_listCorruptFileBlocks(struct call *c)
         size_t room = page - list->n_files;
         count = blocks_list_missing(blocks_of(c), &cursor, found, room < STEP ? room : STEP);
         for (size_t i = 0; i < count; i++) {
-            const char *path = ns_path(ns_of(c), blocks_owner(blocks_of(c), found[i]), arena_of(c));
+            handle_t file = blocks_owner(blocks_of(c), found[i]);
+            if (top == 0 || !is_inside(c, file, top))
+                continue; /* of a million missing blocks, only those asked for cost memory */
+            char *path = (char *)ns_path(ns_of(c), file, arena_of(c));
             if (path == NULL)
                 return call_no_memory(c);
-            if (is_at_or_below(path, req->path))
-                list->files[list->n_files++] = (char *)path;
+            list->files[list->n_files++] = path;
         }
-    } while (count > 0 && list->n_files < page);
+    } while (count > 0 && top != 0 && list->n_files < page);
     list->cookie = arena_printf(arena_of(c), "%u", cursor);
     if (list->cookie == NULL)
         return call_no_memory(c);
@@ -69,13 +77,6 @@ static int filter_top(struct call *c, const char *path, handle_t *ret)
     if (ns_resolve(ns_of(c), NULL, path, PATH_READ_LINK, arena_of(c), &r, &ignored) == 0)
         *ret = resolved_last(&r);
     return 0;
-}
-
-static bool is_inside(const struct call *c, handle_t h, handle_t top)
-{
-    while (h != 0 && h != top)
-        h = ns_inode(ns_of(c), h)->parent;
-    return h != 0;
 }
 
 /* Open files may block the decommission of a DataNode; there is none yet. */

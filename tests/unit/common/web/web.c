@@ -36,6 +36,21 @@ Test(text, which_beans)
     cr_assert(web_wants("Hadoop:service=NameNode,name=NameNodeInfo",
                         "Hadoop:service=NameNode,name=NameNodeInfo"));
     cr_assert(!web_wants("java.lang:type=Memory", "Hadoop:service=NameNode,name=NameNodeInfo"));
+    cr_assert(web_wants("*:*,name=?ameNodeInfo*", "Hadoop:service=NameNode,name=NameNodeInfo"));
+    cr_assert(!web_wants("Hadoop:?", "Hadoop:"));
+}
+
+/* Whoever asks gives the pattern: it must not keep the server's only thread busy. */
+Test(text, a_nasty_pattern_takes_no_time, .timeout = 10)
+{
+    char pattern[200] = "";
+    for (size_t i = 0; i + 3 < sizeof(pattern); i += 2)
+        memcpy(pattern + i, "*e", 3);
+    strcat(pattern, "!");
+    cr_assert(!web_wants(pattern,
+                         "Hadoop:service=NameNode,name=NameNodeeeeeeeeeeeeeeeeeeeeeeeeeee"
+                         "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+                         "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"));
 }
 
 Test(text, counters_have_help_and_type)

@@ -71,6 +71,26 @@ Test(retry, expires)
     retry_free(r);
 }
 
+/* A restart notes everything at one moment. */
+Test(retry, many_expire_in_slices_but_none_is_found)
+{
+    struct retry *r = retry_new();
+    retry_set_now(r, 1000);
+    for (int call = 0; call < 20000; call++)
+        retry_note(r, id_of(1), call, 1, 0);
+    retry_set_now(r, 1000 + 600001);
+    cr_assert_gt(retry_count(r), 0);
+    cr_assert(!known(r, 1, 0));
+    cr_assert(!known(r, 1, 19999));
+    retry_note(r, id_of(1), 15000, 2, 0); /* the id of one that is still there */
+    cr_assert(known(r, 1, 15000));
+    for (int i = 0; i < 5; i++)
+        retry_set_now(r, 1000 + 600001);
+    cr_assert_eq(retry_count(r), 1);
+    cr_assert(known(r, 1, 15000));
+    retry_free(r);
+}
+
 Test(retry, replayed_entries_start_their_time_at_the_restart)
 {
     struct retry *r = retry_new();

@@ -218,6 +218,43 @@ Test(start, the_longer_copy_counts)
     fixture_fini(&f);
 }
 
+/* d1 was away while d0's torn last edit was cut off and its id given to another. */
+static void cut_off_elsewhere(bool ended)
+{
+    struct fixture f;
+    struct node n;
+    char list[300];
+    const char *path = crashed(&f, 2);
+    cr_assert_eq(truncate(path, (off_t)file_data_end(path) - 7), 0);
+    snprintf(list, sizeof(list), "%s/d0", f.root);
+    fixture_set(&f, "dfs.namenode.name.dir", list);
+    node_must_start(&n, &f);
+    cr_assert_eq(n.nn->last_txid, 11); /* 10 and the segment's first */
+    node_commit(&n);
+    node_wait(&n);
+    uint64_t stamp = n.nn->generation_stamp;
+    if (ended)
+        node_stop(&n);
+    else
+        node_crash(&n);
+    snprintf(list, sizeof(list), "%s/d0,%s/d1", f.root, f.root);
+    fixture_set(&f, "dfs.namenode.name.dir", list);
+    for (int start = 0; start < 2; start++) { /* what the first one leaves must be sound, too */
+        node_must_start(&n, &f);
+        cr_assert_eq(n.nn->generation_stamp, stamp);
+        cr_assert_not(fixture_has(&f, 1, SEGMENT(T1, "0000000000000000011")));
+        node_crash(&n);
+    }
+    cr_assert(fixture_has(&f, 1, "edits_inprogress_" T1 ".stale"));
+    fixture_fini(&f);
+}
+
+Test(start, an_end_that_was_cut_off_elsewhere_never_counts)
+{
+    cut_off_elsewhere(true);
+    cut_off_elsewhere(false);
+}
+
 Test(start, an_empty_file_in_progress_is_removed)
 {
     struct fixture f;
