@@ -8,6 +8,7 @@
 #include "common/rpc/rpc.h"
 #include "namenode/audit/audit.h"
 #include "namenode/handlers/handlers.h"
+#include "namenode/namespace/namespace.h"
 #include "namenode/server/server.h"
 #include "namenode/storage/storage.h"
 
