@@ -256,9 +256,7 @@ Test(commands, every_row_has_help_and_fits_the_parser)
 /* The page is made by `dfs --man`; it must not lag behind the table. */
 Test(man_page, is_what_the_program_prints)
 {
-    const char *end = strstr(__FILE__, "tests/unit/");
-    cr_assert_not_null(end);
-    auto_text path = text_printf("%.*sdocs/man/dfs.1", (int)(end - __FILE__), __FILE__);
+    const char *path = SOURCE_DIR "/docs/man/dfs.1";
     FILE *f = fopen(path, "r");
     cr_assert_not_null(f, "%s", path);
     char *want = NULL;

@@ -15,9 +15,7 @@ static struct buf corpus(const char *name)
 {
     char path[500];
     struct buf b = {0};
-    snprintf(path, sizeof(path), "%s", __FILE__);
-    *strstr(path, "/unit/") = '\0';
-    snprintf(path + strlen(path), sizeof(path) - strlen(path), "/fuzz/corpus/%s", name);
+    snprintf(path, sizeof(path), SOURCE_DIR "/tests/fuzz/corpus/%s", name);
     FILE *f = fopen(path, "rb");
     cr_assert_not_null(f, "%s", path);
     uint8_t chunk[4096];
