@@ -52,8 +52,18 @@ walk() { # PID NODE...: goes on to nodes that aren't in the list yet, until ther
 }
 pipeline() { nodes=(); walk "$writer_pid"; } # sets nodes: indices in the order of the pipeline; a reader's idle connections lead nowhere
 
+restart() { # INDEX: announced to the writers, which keep the node; it is back before they go on
+  local pid; pid=$(cat "$dir/dn$1.pid")
+  "$peer" admin "$url" -shutdownDatanode "127.0.0.1:$((base + 12 + 3 * $1))" upgrade >"$scratch/admin.log" 2>&1 || fail "$what: $(cat "$scratch/admin.log")"
+  wait_until 30 eval "! kill -0 $pid 2>/dev/null" || fail "$what: dn$1 does not stop"
+  rm -f "$dir/dn$1.pid"
+  before=("${nodes[@]}")
+  "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * $1)) --name "dn$1" "$faults" || fail "dn$1 does not start again"
+}
+
 strike() { # FAULT INDEX MOMENT
   case $1 in
+    restart) restart "$2" ;;
     kill) kill -9 "$(cat "$dir/dn$2.pid")" ;;
     stop) kill -STOP "$(cat "$dir/dn$2.pid")" ;;
     full) echo 'write ENOSPC' >"$dir/dn$2.tmp.faults" ;;
@@ -100,6 +110,9 @@ run_case() { # POSITION MOMENT FAULT
     connect) do_ write 70000; do_ hflush ;;
     *) do_ write 10; do_ hflush; do_ write 2000; do_ hflush ;;
   esac
+  if [ "$fault" = restart ] && [ "$moment" != close ]; then
+    pipeline && [ "${nodes[*]}" = "${before[*]}" ] || fail "$what: the pipeline was ${before[*]} and is ${nodes[*]-}"
+  fi
   do_ close
   echo "$what ms=$worst" >>"$scratch/times"
   do_ verify "$path"; size=${answer##* }
@@ -126,7 +139,7 @@ if [ -n "${CASES:-}" ]; then
 elif [ -n "${PIPELINE_LONG:-}" ]; then
   cases=$(for m in connect first block chunk hflush close; do for f in kill stop full disk; do for p in 1 2 3; do echo "$p:$m:$f"; done; done; done)
 else
-  cases="2:block:kill 1:chunk:kill 3:hflush:kill 2:chunk:stop 3:block:stop 2:first:full 3:chunk:disk 2:close:disk"
+  cases="2:block:kill 1:chunk:kill 3:hflush:kill 2:chunk:stop 3:block:stop 2:first:full 3:chunk:disk 2:close:disk 2:chunk:restart"
 fi
 for c in $cases; do
   IFS=: read -r p m f <<<"$c"
