@@ -234,7 +234,9 @@ int fs_getBatchedListing(struct call *c)
         one->parent_idx = (uint32_t)i;
         res->listings[res->n_listings++] = one;
         entries += one->n_partial_listing;
-        if (entries >= c->env->settings->list_limit)
+        /* a page with locations may end before it has that many entries */
+        if (entries >= c->env->settings->list_limit ||
+            (last != NULL && last->remaining_entries > 0))
             break;
     }
     bool done = i >= req->n_paths ||

@@ -107,6 +107,50 @@ Test(names, batched_listings_go_on_at_their_cursor)
     expect(batched(many, 5, (ProtobufCBinaryData){0}), ERR_CONFIG, "Too many source paths (5 > 4)");
 }
 
+static void write_file(const char *path)
+{
+    Hdfs__ExtendedBlock block;
+    bool done = false;
+    cr_assert_eq(do_create(&f, path, "c", 1), 0, "%s", f.call.err.text);
+    cr_assert_eq(do_add_block(&f, path, "c", NULL, &block), 0, "%s", f.call.err.text);
+    for (int i = 1; i <= 3; i++)
+        report_received(&f, i, &block, 10);
+    block.has_num_bytes = true;
+    block.num_bytes = 10;
+    cr_assert_eq(do_complete(&f, path, "c", &block, &done), 0, "%s", f.call.err.text);
+}
+
+/* Locations make a page short of its entries: the rest comes with the next one. */
+Test(names, batched_listings_with_locations_leave_nothing_out)
+{
+    char *paths[] = {(char *)"/d", (char *)"/e"};
+    uint8_t cursor[64];
+    const char *made[] = {"/d/1", "/d/2", "/d/3", "/e/1"};
+    for (int i = 1; i <= 3; i++)
+        add_datanode(&f, i);
+    for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+        write_file(made[i]);
+    Cp__GetBatchedListingRequest req = CP__GET_BATCHED_LISTING_REQUEST__INIT;
+    req.paths = paths;
+    req.n_paths = ARRAY_SIZE(paths);
+    req.need_location = true;
+    size_t entries = 0;
+    for (bool more = true; more;) {
+        cr_assert_eq(client_call(&f, CLIENT_getBatchedListing, &req.base), 0, "%s",
+                     f.call.err.text);
+        const Cp__GetBatchedListingResponse *res =
+            (const Cp__GetBatchedListingResponse *)f.call.response;
+        for (size_t i = 0; i < res->n_listings; i++)
+            entries += res->listings[i]->n_partial_listing;
+        more = res->has_more;
+        cr_assert_leq(res->start_after.len, sizeof(cursor));
+        if (more)
+            memcpy(cursor, res->start_after.data, res->start_after.len);
+        req.start_after = (ProtobufCBinaryData){res->start_after.len, cursor};
+    }
+    cr_assert_eq(entries, ARRAY_SIZE(made));
+}
+
 /* ---- symlinks ---- */
 
 static int link_to(const char *target, const char *link, bool parents)
