@@ -66,13 +66,11 @@ static int load_cut(struct image_loader *l, handle_t block, const Image__INodeFi
                     struct err *err)
 {
     const Image__FileUnderConstructionFeature *uc = m->file_uc;
-    if (uc == NULL || !uc->has_full_length)
+    if (uc == NULL || !uc->has_cut_length)
         return 0;
-    uint64_t length = blocks_length(l->nn->blocks, block);
-    if (uc->full_length <= length || uc->full_length > INT64_MAX)
+    if (uc->cut_length >= blocks_length(l->nn->blocks, block))
         return image_corrupt(l, err, "a block that is cut to more than it has");
-    blocks_set_length(l->nn->blocks, block, uc->full_length);
-    return blocks_cut(l->nn->blocks, block, length) == 0 ? 0 : no_memory(err);
+    return blocks_cut(l->nn->blocks, block, uc->cut_length) == 0 ? 0 : no_memory(err);
 }
 
 static int load_blocks(struct image_loader *l, handle_t h, const Image__INodeFile *m,

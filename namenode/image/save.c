@@ -378,9 +378,9 @@ static int fill_open(struct saver *s, handle_t h, Image__INodeFile *m)
     uc->client_name = (char *)(uintptr_t)ns_uc_client(s->nn->ns, h);
     uc->client_machine = arena_strndup(&s->arena, machine.data, machine.size);
     uint32_t count = ns_inode(s->nn->ns, h)->file.block_count;
-    uc->has_full_length =
+    uc->has_cut_length =
         count > 0 &&
-        blocks_being_cut(s->nn->blocks, ns_blocks(s->nn->ns, h)[count - 1], &uc->full_length);
+        blocks_being_cut(s->nn->blocks, ns_blocks(s->nn->ns, h)[count - 1], &uc->cut_length);
     m->file_uc = uc;
     return uc->client_machine == NULL ? no_memory(s) : 0;
 }

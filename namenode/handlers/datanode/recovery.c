@@ -144,7 +144,7 @@ static uint64_t known_bytes(struct call *c, handle_t block)
 static int check_loss(struct call *c, const Dp__CommitBlockSynchronizationRequest *req,
                       handle_t block)
 {
-    uint64_t known = req->delete_block ? known_bytes(c, block) : 0, full_length;
+    uint64_t known = req->delete_block ? known_bytes(c, block) : 0, cut_length;
     if (known > 0)
         return fail(&c->err, ERR_IO,
                     "Block (=%s) has %" PRIu64
@@ -153,7 +153,7 @@ static int check_loss(struct call *c, const Dp__CommitBlockSynchronizationReques
                     block_text(c, req->block), known);
     uint64_t length = blocks_length(blocks_of(c), block);
     if (!req->delete_block && req->new_length < length &&
-        !blocks_being_cut(blocks_of(c), block, &full_length))
+        !blocks_being_cut(blocks_of(c), block, &cut_length))
         log_warn("a recovered block is shorter than what was acknowledged block=%" PRIu64
                  " length=%" PRIu64 " acknowledged=%" PRIu64,
                  req->block->block_id, req->new_length, length);

@@ -336,7 +336,7 @@ static int into_buf(void *ctx, const void *data, size_t size, struct err *err)
 Test(recovery, a_cut_goes_on_after_an_image)
 {
     bool done;
-    uint64_t full;
+    uint64_t cut_length;
     struct buf image = {0};
     uint8_t md5[IMAGE_MD5_SIZE];
     struct nn *loaded;
@@ -346,9 +346,9 @@ Test(recovery, a_cut_goes_on_after_an_image)
     OK(image_load(buf_head(&image), buf_size(&image), &f.nn->identity, &loaded, &f.call.err));
     OK(nn_verify(loaded, &f.call.err));
     handle_t block = blocks_find(loaded->blocks, b.block_id);
-    cr_assert(blocks_being_cut(loaded->blocks, block, &full), "the bytes would come back");
-    cr_assert_eq(full, 700);
-    cr_assert_eq(blocks_length(loaded->blocks, block), 512);
+    cr_assert(blocks_being_cut(loaded->blocks, block, &cut_length), "the bytes would come back");
+    cr_assert_eq(cut_length, 512);
+    cr_assert_eq(blocks_length(loaded->blocks, block), 700, "till the DataNodes have cut it");
     cr_assert_eq(blocks_next_overdue(loaded->blocks, 0, 0), block, "it is tried again at once");
     nn_free(loaded);
     buf_fini(&image);
