@@ -9,18 +9,31 @@
 #include "common/obs/obs.h"
 #include "namenode/node.h"
 
+enum action { SERVE, FORMAT, ROLLBACK, SHOW_LAYOUT };
+
 struct arguments {
-    bool format;
+    enum action action;
+    enum namenode_start_mode mode;
+    bool only_upgrade;
     struct namenode_format_options options;
 };
 
 static void usage(FILE *out)
 {
     fputs(
-        "usage: dfs-namenode [--conf DIR] [-D KEY=VALUE]...\n"
+        "usage: dfs-namenode [-upgrade | -upgradeOnly | -importCheckpoint] [--conf DIR] [-D "
+        "KEY=VALUE]...\n"
         "       dfs-namenode -format [-force] [-nonInteractive] [-clusterid ID] [--conf DIR] [-D "
         "KEY=VALUE]...\n"
+        "       dfs-namenode -rollback | -metadataVersion [--conf DIR] [-D KEY=VALUE]...\n"
         "\n"
+        "  -upgrade         keep the present state aside, until dfs admin -finalizeUpgrade, and "
+        "start\n"
+        "  -upgradeOnly     the same without starting\n"
+        "  -rollback        go back to the state that -upgrade kept\n"
+        "  -importCheckpoint  fill empty name directories from dfs.namenode.checkpoint.dir, and "
+        "start\n"
+        "  -metadataVersion show the layout versions of directories and program\n"
         "  -format          make new name directories, with an empty file system\n"
         "  -force           erase what is there without asking\n"
         "  -nonInteractive  refuse instead of asking\n"
@@ -36,6 +49,11 @@ enum {
     OPT_FORCE,
     OPT_NON_INTERACTIVE,
     OPT_CLUSTER,
+    OPT_UPGRADE,
+    OPT_UPGRADE_ONLY,
+    OPT_ROLLBACK,
+    OPT_IMPORT,
+    OPT_LAYOUT,
     OPT_CONF,
     OPT_VERSION,
     OPT_HELP
@@ -47,6 +65,11 @@ static const struct option long_options[] = {
     {"nonInteractive", no_argument, NULL, OPT_NON_INTERACTIVE},
     {"clusterid", required_argument, NULL, OPT_CLUSTER},
     {"clusterId", required_argument, NULL, OPT_CLUSTER},
+    {"upgrade", no_argument, NULL, OPT_UPGRADE},
+    {"upgradeOnly", no_argument, NULL, OPT_UPGRADE_ONLY},
+    {"rollback", no_argument, NULL, OPT_ROLLBACK},
+    {"importCheckpoint", no_argument, NULL, OPT_IMPORT},
+    {"metadataVersion", no_argument, NULL, OPT_LAYOUT},
     {"conf", required_argument, NULL, OPT_CONF},
     {"version", no_argument, NULL, OPT_VERSION},
     {"help", no_argument, NULL, OPT_HELP},
@@ -61,7 +84,23 @@ static int parse(int argc, char **argv, struct arguments *a, const char **conf_d
     while ((option = getopt_long_only(argc, argv, "D:", long_options, NULL)) != -1) {
         switch (option) {
         case OPT_FORMAT:
-            a->format = true;
+            a->action = FORMAT;
+            break;
+        case OPT_UPGRADE_ONLY:
+            a->only_upgrade = true;
+            a->mode = NAMENODE_UPGRADE;
+            break;
+        case OPT_UPGRADE:
+            a->mode = NAMENODE_UPGRADE;
+            break;
+        case OPT_IMPORT:
+            a->mode = NAMENODE_IMPORT;
+            break;
+        case OPT_ROLLBACK:
+            a->action = ROLLBACK;
+            break;
+        case OPT_LAYOUT:
+            a->action = SHOW_LAYOUT;
             break;
         case OPT_FORCE:
             a->options.force = true;
@@ -121,19 +160,65 @@ static int format(const struct conf *conf, const struct namenode_format_options 
     return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int serve(const struct conf *conf, const sigset_t *stops)
+/* Asks as Hadoop does; false: no, or nobody there to ask. */
+static bool user_agrees(void)
+{
+    char line[16];
+    fputs("\"rollBack\" will remove the current state of the file system,\n"
+          "returning you to the state prior to initiating your recent\n"
+          "upgrade. This action is permanent and cannot be undone.\n",
+          stderr);
+    for (;;) {
+        fputs("Roll back file system state? (Y or N) ", stderr);
+        if (fgets(line, sizeof(line), stdin) == NULL)
+            return false;
+        char answer = (char)(line[0] & ~0x20);
+        if (answer == 'Y' || answer == 'N')
+            return answer == 'Y';
+        fprintf(stderr, "Invalid input: %s", line);
+    }
+}
+
+static int rollback(const struct conf *conf)
+{
+    struct err err = {0};
+    if (!user_agrees()) {
+        fputs("Rollback aborted.\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (namenode_rollback(conf, &err) == 0)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "dfs-namenode: %s\n", err.text);
+    return EXIT_FAILURE;
+}
+
+static int show_layout(const struct conf *conf)
+{
+    struct err err = {0};
+    int dirs, program;
+    if (namenode_layout(conf, &dirs, &program, &err) != 0) {
+        fprintf(stderr, "dfs-namenode: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    printf("HDFS Image Version: %d\nSoftware format version: %d\n", dirs, program);
+    return EXIT_SUCCESS;
+}
+
+static int serve(const struct conf *conf, const struct arguments *a, const sigset_t *stops)
 {
     struct namenode *n;
     struct err err = {0};
     name_ignored(conf);
-    if (namenode_start(conf, &n, &err) != 0) {
+    if (namenode_start_as(conf, a->mode, &n, &err) != 0) {
         log_error("namenode can't start why=%s", log_quote(err.text));
         fprintf(stderr, "dfs-namenode: %s\n", err.text);
         return EXIT_FAILURE;
     }
-    int number = 0;
-    sigwait(stops, &number);
-    log_info("namenode stops signal=%s", strsignal(number));
+    if (!a->only_upgrade) {
+        int number = 0;
+        sigwait(stops, &number);
+        log_info("namenode stops signal=%s", strsignal(number));
+    }
     namenode_stop(n);
     log_info("namenode has stopped");
     return EXIT_SUCCESS;
@@ -141,7 +226,7 @@ static int serve(const struct conf *conf, const sigset_t *stops)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.format = false};
+    struct arguments a = {.action = SERVE};
     const char *conf_dir = NULL;
     struct err err = {0};
     sigset_t stops;
@@ -165,11 +250,15 @@ int main(int argc, char **argv)
     int status = EXIT_FAILURE;
     if (rc != 0) {
         fprintf(stderr, "dfs-namenode: %s\n", err.text);
-    } else if (a.format) {
+    } else if (a.action == FORMAT) {
         status = format(conf, &a.options);
+    } else if (a.action == ROLLBACK) {
+        status = rollback(conf);
+    } else if (a.action == SHOW_LAYOUT) {
+        status = show_layout(conf);
     } else {
         sigprocmask(SIG_BLOCK, &stops, NULL);
-        status = serve(conf, &stops);
+        status = serve(conf, &a, &stops);
     }
     conf_free(conf);
     return status;

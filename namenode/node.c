@@ -84,7 +84,23 @@ static void log_loaded(const struct namenode *n, const struct storage_loaded *l,
     buf_fini(&dirs);
 }
 
-static int start(struct namenode *n, struct err *err)
+static int open_state(struct namenode *n, enum namenode_start_mode mode,
+                      struct storage_loaded *loaded, struct err *err)
+{
+    if (mode == NAMENODE_IMPORT)
+        return storage_import(n->conf, &n->storage, &n->nn, loaded, err);
+    TRY(storage_open_for(n->conf, mode == NAMENODE_UPGRADE ? STORAGE_UPGRADE : STORAGE_REGULAR,
+                         &n->storage, err));
+    TRY(storage_load(n->storage, &n->nn, loaded, err));
+    if (mode == NAMENODE_REGULAR)
+        return 0;
+    TRY(storage_upgrade(n->storage, n->nn, (uint64_t)clock_wall_ms(), err));
+    *loaded =
+        (struct storage_loaded){.image_txid = n->nn->last_txid, .last_txid = n->nn->last_txid};
+    return 0;
+}
+
+static int start(struct namenode *n, enum namenode_start_mode mode, struct err *err)
 {
     int64_t start_ms = clock_monotonic_ms();
     struct storage_loaded loaded;
@@ -93,8 +109,7 @@ static int start(struct namenode *n, struct err *err)
     TRY(auth_check_protection(n->conf, err));
     TRY(auth_process_user(user, sizeof(user), err));
     TRY(server_address_from_conf(n->conf, &listen, err)); /* before the long work */
-    TRY(storage_open(n->conf, &n->storage, err));
-    TRY(storage_load(n->storage, &n->nn, &loaded, err));
+    TRY(open_state(n, mode, &loaded, err));
     TRY(server_configure(n->conf, n->nn, err));
     log_loaded(n, &loaded, start_ms);
     struct server_options o = {n->conf, n->storage, n->nn, &loaded, user};
@@ -104,14 +119,31 @@ static int start(struct namenode *n, struct err *err)
     return 0;
 }
 
+int namenode_rollback(const struct conf *conf, struct err *err)
+{
+    return storage_rollback(conf, err);
+}
+
+int namenode_layout(const struct conf *conf, int *ret_dirs, int *ret_program, struct err *err)
+{
+    *ret_program = STORAGE_LAYOUT;
+    return storage_layout(conf, ret_dirs, err);
+}
+
 int namenode_start(const struct conf *conf, struct namenode **ret, struct err *err)
+{
+    return namenode_start_as(conf, NAMENODE_REGULAR, ret, err);
+}
+
+int namenode_start_as(const struct conf *conf, enum namenode_start_mode mode, struct namenode **ret,
+                      struct err *err)
 {
     struct namenode *n = calloc(1, sizeof(*n));
     if (n == NULL || (n->conf = conf_copy(conf)) == NULL) {
         free(n);
         return fail(err, ERR_NO_MEMORY, "no memory for a NameNode");
     }
-    int rc = start(n, err);
+    int rc = start(n, mode, err);
     if (rc != 0) {
         namenode_stop(n);
         return rc;

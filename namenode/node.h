@@ -24,8 +24,21 @@ must_use int namenode_format(const struct conf *conf, const struct namenode_form
 /* Whether one of the name directories holds a formatted file system. */
 must_use int namenode_is_formatted(const struct conf *conf, bool *ret, struct err *err);
 
+/* -rollback: the state before the last upgrade again. No NameNode may run. */
+must_use int namenode_rollback(const struct conf *conf, struct err *err);
+/* The layout version of the name directories, and the one that this program writes. */
+must_use int namenode_layout(const struct conf *conf, int *ret_dirs, int *ret_program,
+                             struct err *err);
+
+enum namenode_start_mode {
+    NAMENODE_REGULAR,
+    NAMENODE_UPGRADE, /* keeps the state of before until finalizeUpgrade */
+    NAMENODE_IMPORT,  /* fills empty name directories from dfs.namenode.checkpoint.dir */
+};
 /* Returns when calls are answered. */
 must_use int namenode_start(const struct conf *conf, struct namenode **ret, struct err *err);
+must_use int namenode_start_as(const struct conf *conf, enum namenode_start_mode mode,
+                               struct namenode **ret, struct err *err);
 uint16_t namenode_port(const struct namenode *n);
 /* "host:port" as it listens. */
 const char *namenode_address(const struct namenode *n);

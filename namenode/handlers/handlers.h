@@ -47,6 +47,9 @@ struct handler_shell {
     void (*save_namespace)(void *ctx, struct rpc_call *take_call);
     /* Whether name directories that failed are tried again; sets it first unless `set` is NULL. */
     bool (*restore_failed_storage)(void *ctx, const bool *set);
+    /* An upgrade is open until it is finalized; DataNodes keep their former state as long. */
+    bool (*upgrade_is_open)(void *ctx);
+    int (*finalize_upgrade)(void *ctx, struct err *err);
 };
 
 struct audit_settings; /* audit/audit.h */

@@ -88,6 +88,16 @@ static bool restore_failed(void *server, const bool *set)
     return storage_restores(s->storage);
 }
 
+static bool upgrade_is_open(void *server)
+{
+    return storage_keeps_previous(((struct server *)server)->storage);
+}
+
+static int finalize_upgrade(void *server, struct err *err)
+{
+    return storage_finalize_upgrade(((struct server *)server)->storage, err);
+}
+
 /* ---- time ---- */
 
 static void each_second(struct server *s, int64_t mono_ms)
@@ -173,8 +183,13 @@ static void *state_main(void *arg)
 
 int state_start(struct server *s, struct err *err)
 {
-    s->env.shell =
-        (struct handler_shell){s, state_commit, roll_edits, checkpoints_save, restore_failed};
+    s->env.shell = (struct handler_shell){s,
+                                          state_commit,
+                                          roll_edits,
+                                          checkpoints_save,
+                                          restore_failed,
+                                          upgrade_is_open,
+                                          finalize_upgrade};
     sigset_t every, before;
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);

@@ -42,7 +42,8 @@ void status_tick(struct server *s, int64_t mono_ms)
                                 .resident_bytes = resident_bytes(),
                                 .retry_entries = retry_count(s->nn->retry),
                                 .version = HADRON_VERSION,
-                                .rpc_version = s->env.software_version};
+                                .rpc_version = s->env.software_version,
+                                .upgrade_open = storage_keeps_previous(s->storage)};
     struct facts *fresh = facts_gather(s->nn, mono_ms, &shell);
     if (fresh == NULL)
         return;

@@ -120,7 +120,8 @@ static int mark_required(struct storage *s, const struct conf *conf, struct err 
     return rc;
 }
 
-int storage_from_conf(const struct conf *conf, struct storage **ret, struct err *err)
+int storage_of_keys(const struct conf *conf, int image_key, int edits_key, struct storage **ret,
+                    struct err *err)
 {
     struct storage *s = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -132,10 +133,11 @@ int storage_from_conf(const struct conf *conf, struct storage **ret, struct err 
         s->image_options = (struct image_options){
             .sections = (uint32_t)conf_int(conf, CONF_image_parallel_sections),
             .threshold = (uint64_t)conf_int(conf, CONF_image_parallel_threshold)};
-    int rc = add_list(s, conf, CONF_nn_name_dir, true, err);
+    s->layout = LAYOUT_VERSION;
+    int rc = add_list(s, conf, (enum conf_key)image_key, true, err);
     if (rc == 0)
-        rc = add_list(s, conf, CONF_nn_edits_dir, false, err);
-    if (rc == 0)
+        rc = add_list(s, conf, (enum conf_key)edits_key, false, err);
+    if (rc == 0 && edits_key == CONF_nn_edits_dir)
         rc = mark_required(s, conf, err);
     s->edits_dirs_minimum = (uint64_t)conf_int(conf, CONF_edits_dir_minimum);
     atomic_store(&s->restore, conf_bool(conf, CONF_name_dir_restore));
@@ -145,6 +147,11 @@ int storage_from_conf(const struct conf *conf, struct storage **ret, struct err 
     }
     *ret = s;
     return 0;
+}
+
+int storage_from_conf(const struct conf *conf, struct storage **ret, struct err *err)
+{
+    return storage_of_keys(conf, CONF_nn_name_dir, CONF_nn_edits_dir, ret, err);
 }
 
 void storage_close(struct storage *s)
@@ -181,10 +188,12 @@ static int set_number(struct properties *p, const char *name, uint64_t value)
     return properties_set(p, name, text);
 }
 
-int dir_write_version(const struct name_dir *d, const struct nn_identity *id, struct err *err)
+int dir_write_version(const struct name_dir *d, const struct nn_identity *id, int layout,
+                      struct err *err)
 {
-    char path[STORAGE_PATH];
+    char path[STORAGE_PATH], layout_text[16];
     dir_file(d, "VERSION", path);
+    snprintf(layout_text, sizeof(layout_text), "%d", layout);
     struct properties p = {0};
     int rc = set_number(&p, "namespaceID", (uint64_t)id->namespace_id);
     if (rc == 0)
@@ -196,7 +205,7 @@ int dir_write_version(const struct name_dir *d, const struct nn_identity *id, st
     if (rc == 0)
         rc = properties_set(&p, "blockpoolID", id->block_pool_id);
     if (rc == 0)
-        rc = properties_set(&p, "layoutVersion", "-67");
+        rc = properties_set(&p, "layoutVersion", layout_text);
     if (rc != 0)
         rc = fail(err, rc, "no memory for %s", path);
     else
@@ -269,7 +278,7 @@ static int wanted_text(const struct properties *p, const char *path, const char 
 }
 
 static int parse_version(const struct properties *p, const char *path, struct nn_identity *id,
-                         struct err *err)
+                         int *ret_layout, struct err *err)
 {
     int64_t layout, namespace_id, ctime_ms;
     const char *type;
@@ -290,18 +299,25 @@ static int parse_version(const struct properties *p, const char *path, struct nn
     TRY(wanted_text(p, path, "blockpoolID", id->block_pool_id, sizeof(id->block_pool_id), err));
     id->namespace_id = (int32_t)namespace_id;
     id->ctime_ms = (uint64_t)ctime_ms;
+    *ret_layout = (int)layout;
     return 0;
 }
 
-static int read_version(const struct name_dir *d, struct nn_identity *id, struct err *err)
+int version_read(const char *path, struct nn_identity *id, int *ret_layout, struct err *err)
+{
+    struct properties p = {0};
+    TRY(properties_read(path, &p, err));
+    int rc = parse_version(&p, path, id, ret_layout, err);
+    properties_fini(&p);
+    return rc;
+}
+
+static int read_version(const struct name_dir *d, struct nn_identity *id, int *ret_layout,
+                        struct err *err)
 {
     char path[STORAGE_PATH];
     dir_file(d, "VERSION", path);
-    struct properties p = {0};
-    TRY(properties_read(path, &p, err));
-    int rc = parse_version(&p, path, id, err);
-    properties_fini(&p);
-    return rc;
+    return version_read(path, id, ret_layout, err);
 }
 
 /* ---- opening ---- */
@@ -313,43 +329,79 @@ static bool identity_equal(const struct nn_identity *a, const struct nn_identity
            strcmp(a->block_pool_id, b->block_pool_id) == 0;
 }
 
-/* A folder without VERSION is fine while another has one: it is filled at the next checkpoint. */
-static int open_dir(struct name_dir *d, struct nn_identity *id, struct err *err)
+int storage_lock(struct storage *s, struct err *err)
 {
-    struct stat st;
-    if (stat(d->path, &st) != 0 || !S_ISDIR(st.st_mode))
-        return fail(
-            err, ERR_NOT_FOUND,
-            "Directory %s is in an inconsistent state: storage directory does not exist or is "
-            "not accessible",
-            d->path);
-    TRY(lock_dir(d->path, &d->lock_fd, err));
+    for (size_t i = 0; i < s->dir_count; i++) {
+        struct name_dir *d = &s->dirs[i];
+        struct stat st;
+        if (stat(d->path, &st) != 0 || !S_ISDIR(st.st_mode))
+            return fail(err, ERR_NOT_FOUND,
+                        "Directory %s is in an inconsistent state: storage directory does not "
+                        "exist or is not accessible",
+                        d->path);
+        TRY(lock_dir(d->path, &d->lock_fd, err));
+    }
+    return 0;
+}
+
+/* A folder without VERSION is fine while another has one: it is filled at the next checkpoint. */
+static int open_dir(struct name_dir *d, struct nn_identity *id, int *layout, struct err *err)
+{
     char path[STORAGE_PATH];
     dir_file(d, "VERSION", path);
     d->formatted = access(path, F_OK) == 0;
     if (!d->formatted)
         return 0;
-    TRY(read_version(d, id, err));
+    TRY(read_version(d, id, layout, err));
     return read_seen_txid(d, err);
 }
 
-static int open_all(struct storage *s, struct err *err)
+static int check_same(const struct storage *s, const struct name_dir *first,
+                      const struct name_dir *d, const struct nn_identity *id, struct err *err)
+{
+    if (identity_equal(&s->identity, id))
+        return 0;
+    if (s->identity.ctime_ms != id->ctime_ms && s->identity.namespace_id == id->namespace_id)
+        return fail(err, ERR_CORRUPT,
+                    "name directories %s (cTime %" PRIu64 ") and %s (cTime %" PRIu64
+                    ") hold different states of one file system; repeat a -rollback that was cut "
+                    "off",
+                    first->path, s->identity.ctime_ms, d->path, id->ctime_ms);
+    return fail(err, ERR_CORRUPT,
+                "name directories %s (cluster %s, namespace %d) and %s (cluster %s, namespace "
+                "%d) belong to different file systems",
+                first->path, s->identity.cluster_id, s->identity.namespace_id, d->path,
+                id->cluster_id, id->namespace_id);
+}
+
+static int check_layout(const struct storage *s, enum storage_mode mode, struct err *err)
+{
+    if (mode == STORAGE_UPGRADE || s->layout == LAYOUT_VERSION)
+        return 0;
+    return fail(err, ERR_NODE_VERSION,
+                "\nFile system image contains an old layout version %d.\nAn upgrade to version %d "
+                "is required.\nPlease restart NameNode with the \"-rollingUpgrade started\" option "
+                "if a rolling upgrade is already started; or restart NameNode with the "
+                "\"-upgrade\" option to start a new upgrade.",
+                s->layout, LAYOUT_VERSION);
+}
+
+static int read_all(struct storage *s, struct err *err)
 {
     const struct name_dir *first = NULL;
     for (size_t i = 0; i < s->dir_count; i++) {
         struct name_dir *d = &s->dirs[i];
         struct nn_identity id = {0};
-        TRY(open_dir(d, &id, err));
+        int layout = LAYOUT_VERSION;
+        TRY(open_dir(d, &id, &layout, err));
         if (!d->formatted)
             continue;
-        if (first != NULL && !identity_equal(&s->identity, &id))
-            return fail(
-                err, ERR_CORRUPT,
-                "name directories %s (cluster %s, namespace %d) and %s (cluster %s, namespace "
-                "%d) belong to different file systems",
-                first->path, s->identity.cluster_id, s->identity.namespace_id, d->path,
-                id.cluster_id, id.namespace_id);
-        first = d;
+        if (first != NULL)
+            TRY(check_same(s, first, d, &id, err));
+        if (layout > s->layout)
+            s->layout = layout;
+        if (first == NULL)
+            first = d;
         s->identity = id;
     }
     return first != NULL ? 0
@@ -363,18 +415,38 @@ static int adopt(struct storage *s, struct name_dir *d, struct err *err)
     log_info("empty name directory joins dir=%s", d->path);
     TRY(durable_mkdirs(d->current, 0700, err));
     TRY(dir_write_seen_txid(d, 0, err));
-    return dir_write_version(d, &s->identity, err);
+    return dir_write_version(d, &s->identity, s->layout, err);
+}
+
+int storage_open_dirs(struct storage *s, enum storage_mode mode, struct err *err)
+{
+    TRY(storage_lock(s, err));
+    TRY(storage_recover(s, err));
+    TRY(read_all(s, err));
+    TRY(check_layout(s, mode, err));
+    if (mode == STORAGE_UPGRADE && s->keeps_previous)
+        return fail(err, ERR_EXISTS,
+                    "Directory %s is in an inconsistent state: previous fs state should not exist "
+                    "during upgrade. Finalize or rollback first.",
+                    s->dirs[0].path);
+    for (size_t i = 0; i < s->dir_count; i++) {
+        if (!s->dirs[i].formatted)
+            TRY(adopt(s, &s->dirs[i], err));
+    }
+    return 0;
 }
 
 int storage_open(const struct conf *conf, struct storage **ret, struct err *err)
 {
+    return storage_open_for(conf, STORAGE_REGULAR, ret, err);
+}
+
+int storage_open_for(const struct conf *conf, enum storage_mode mode, struct storage **ret,
+                     struct err *err)
+{
     struct storage *s;
     TRY(storage_from_conf(conf, &s, err));
-    int rc = open_all(s, err);
-    for (size_t i = 0; rc == 0 && i < s->dir_count; i++) {
-        if (!s->dirs[i].formatted)
-            rc = adopt(s, &s->dirs[i], err);
-    }
+    int rc = storage_open_dirs(s, mode, err);
     if (rc != 0) {
         storage_close(s);
         return rc;
@@ -400,12 +472,13 @@ static int take_back(struct storage *s, struct name_dir *d, struct err *err)
     TRY(durable_mkdirs(d->current, 0700, err));
     dir_file(d, "VERSION", path);
     if (access(path, F_OK) == 0) {
-        TRY(read_version(d, &id, err));
+        int layout;
+        TRY(read_version(d, &id, &layout, err));
         if (!identity_equal(&s->identity, &id))
             return fail(err, ERR_CORRUPT, "%s belongs to another file system", d->path);
     }
     TRY(dir_write_seen_txid(d, d->seen_txid, err));
-    return dir_write_version(d, &s->identity, err);
+    return dir_write_version(d, &s->identity, s->layout, err);
 }
 
 bool storage_restores(const struct storage *s)

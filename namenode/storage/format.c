@@ -101,7 +101,7 @@ static int finish(struct storage *s, const struct nn *nn, struct err *err)
         if (!dir_usable(d))
             return fail(err, ERR_IO, "%s could not be formatted", d->path);
         TRY(dir_write_seen_txid(d, nn->last_txid, err));
-        TRY(dir_write_version(d, &nn->identity, err));
+        TRY(dir_write_version(d, &nn->identity, LAYOUT_VERSION, err));
         log_info("name directory has been formatted dir=%s", d->path);
     }
     return 0;

@@ -35,7 +35,9 @@ struct storage {
     struct name_dir dirs[MAX_NAME_DIRS];
     size_t dir_count;
     struct nn_identity identity;
+    int layout; /* the oldest of the folders; LAYOUT_VERSION but during an upgrade */
     struct image_options image_options;
+    bool keeps_previous; /* an upgrade is open; the state's thread alone, after the start */
     uint64_t edits_dirs_minimum;
     _Atomic bool restore; /* failed folders are tried again */
     uint64_t images_retained, extra_edits_retained, extra_segments_retained;
@@ -44,6 +46,12 @@ struct storage {
 /* dirs.c */
 /* Parses the configuration; touches nothing. */
 must_use int storage_from_conf(const struct conf *conf, struct storage **ret, struct err *err);
+/* The same for other folders: enum conf_key. */
+must_use int storage_of_keys(const struct conf *conf, int image_key, int edits_key,
+                             struct storage **ret, struct err *err);
+/* All folders must be there; takes their locks. */
+must_use int storage_lock(struct storage *s, struct err *err);
+must_use int storage_open_dirs(struct storage *s, enum storage_mode mode, struct err *err);
 /* Logs why, once, and leaves the folder out from now on. */
 void dir_drop(struct name_dir *d, const struct err *why);
 static inline bool dir_usable(const struct name_dir *d)
@@ -55,11 +63,17 @@ static inline bool dir_has_segment(const struct name_dir *d)
 {
     return d->for_edits && atomic_load(&d->state) == DIR_IN_USE;
 }
-must_use int dir_write_version(const struct name_dir *d, const struct nn_identity *id,
+must_use int dir_write_version(const struct name_dir *d, const struct nn_identity *id, int layout,
                                struct err *err);
+/* Of the file VERSION at path. */
+must_use int version_read(const char *path, struct nn_identity *id, int *ret_layout,
+                          struct err *err);
 must_use int dir_write_seen_txid(const struct name_dir *d, uint64_t txid, struct err *err);
 /* <current>/<name> */
 void dir_file(const struct name_dir *d, const char *name, char out[STORAGE_PATH]);
+
+/* upgrade.c: ends or undoes what a process that died had begun; the folders are locked. */
+must_use int storage_recover(struct storage *s, struct err *err);
 
 /* segment.c */
 enum segment_state { SEGMENT_CLEAN, SEGMENT_TORN, SEGMENT_CORRUPT };

@@ -17,6 +17,10 @@ struct storage;
  * reads the VERSION files and checks that they agree. ERR_NOT_FOUND: nothing is formatted, or a
  * folder doesn't exist. */
 must_use int storage_open(const struct conf *conf, struct storage **ret, struct err *err);
+/* A layout older than ours needs an upgrade: ERR_NODE_VERSION otherwise. */
+enum storage_mode { STORAGE_REGULAR, STORAGE_UPGRADE };
+must_use int storage_open_for(const struct conf *conf, enum storage_mode mode, struct storage **ret,
+                              struct err *err);
 void storage_close(struct storage *s); /* releases the locks; NULL is fine */
 const struct nn_identity *storage_identity(const struct storage *s);
 /* dfs.namenode.name.dir.restore, as restoreFailedStorage reads and sets it: whether a folder that
@@ -55,6 +59,26 @@ struct storage_loaded {
  * file, offset and transaction id. */
 must_use int storage_load(struct storage *s, struct nn **ret_nn, struct storage_loaded *ret,
                           struct err *err);
+
+/* ---- another state takes the place of this one: upgrade.c ---- */
+
+/* Opened for STORAGE_UPGRADE and loaded: the former state goes to previous/, and the new one gets a
+ * new cTime, also in nn. All folders or none, also when it is cut off: the next start sees to it.
+ */
+must_use int storage_upgrade(struct storage *s, struct nn *nn, uint64_t now_ms, struct err *err);
+/* Whether an upgrade is open: there is a previous/. */
+bool storage_keeps_previous(const struct storage *s);
+/* Drops previous/. Repeat it after an error. */
+must_use int storage_finalize_upgrade(struct storage *s, struct err *err);
+/* No NameNode runs: previous/ becomes current/ again. Repeat it after an error. */
+must_use int storage_rollback(const struct conf *conf, struct err *err);
+/* Fills empty name directories from dfs.namenode.checkpoint.dir, as open and load would leave
+ * them. */
+must_use int storage_import(const struct conf *conf, struct storage **ret, struct nn **ret_nn,
+                            struct storage_loaded *loaded, struct err *err);
+/* The layout version in VERSION; a running NameNode doesn't matter. */
+must_use int storage_layout(const struct conf *conf, int *ret, struct err *err);
+enum { STORAGE_LAYOUT = -67 };
 
 /* ---- edit log: an interface; local files are the first kind of it ---- */
 

@@ -108,7 +108,8 @@ static int info_bean(const struct facts *f, struct buf *out)
     TRY(number(out, "NumberOfMissingBlocks", f->missing));
     TRY(number(out, "NumberOfMissingBlocksWithReplicationFactorOne", f->missing_one));
     TRY(number(out, "NNStartedTimeInMillis", (uint64_t)f->shell.started_ms));
-    TRY(put(out, ",\n    \"UpgradeFinalized\" : true"));
+    TRY(put(out, f->shell.upgrade_open ? ",\n    \"UpgradeFinalized\" : false"
+                                       : ",\n    \"UpgradeFinalized\" : true"));
     TRY(node_list(out, "LiveNodes", f, true));
     TRY(node_list(out, "DeadNodes", f, false));
     TRY(text(out, "DecomNodes", "{}"));

@@ -16,6 +16,7 @@ struct facts_node {
 struct facts_shell {
     int64_t started_ms, now_ms; /* wall */
     uint64_t image_txid, resident_bytes, retry_entries;
+    bool upgrade_open;
     const char *version, *rpc_version;
 };
 struct facts {

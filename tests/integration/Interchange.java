@@ -298,7 +298,7 @@ public final class Interchange {
     private void change(Random r) {
         Path p = random(r), q = random(r);
         int number = r.nextInt(1000);
-        switch (r.nextInt(26)) {
+        switch (r.nextInt(27)) {
         case 0: case 1: case 2: case 3:
             attempt("mkdirs", () -> fs.mkdirs(p, new FsPermission((short) (0700 | number & 077))));
             break;
@@ -363,6 +363,10 @@ public final class Interchange {
                     out.write(new byte[1 + number]);
                 }
             });
+            break;
+        case 25:
+            Path next = new Path(p.getParent(), WORDS[5 + number % 5]);
+            attempt("concat", () -> fs.concat(p, new Path[] {next}));
             break;
         default:
             if (number % 2 == 0)

@@ -49,10 +49,10 @@ same() { # ONE OTHER WHAT
 }
 
 start_java true
-for i in 0 1 2; do "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait; done
+for i in 0 1 2; do "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait || fail "dn$i does not start"; done
 live
 steps populate save more tree "$scratch/a.tree" policies "$scratch/a.policies"
-grep Exception "$scratch/steps" | grep -qv append && fail "populate: $(cat "$scratch/steps")"
+grep -q Exception "$scratch/steps" && fail "populate: $(cat "$scratch/steps")"
 stop_java
 
 start_ours

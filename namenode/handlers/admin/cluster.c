@@ -247,14 +247,15 @@ int fs_rollEdits(struct call *c)
 int fs_finalizeUpgrade(struct call *c)
 {
     RESPOND(c, Cp__FinalizeUpgradeResponse, cp__finalize_upgrade_response);
-    (void)res; /* no upgrade is ever open: done already */
-    return call_check_superuser(c);
+    (void)res;
+    TRY(call_check_superuser_for(c, "finalizeUpgrade"));
+    return c->env->shell.finalize_upgrade(c->env->shell.ctx, &c->err);
 }
 
 int fs_upgradeStatus(struct call *c)
 {
     RESPOND(c, Cp__UpgradeStatusResponse, cp__upgrade_status_response);
-    res->upgrade_finalized = true;
+    res->upgrade_finalized = !c->env->shell.upgrade_is_open(c->env->shell.ctx);
     return 0;
 }
 

@@ -22,6 +22,18 @@ int register_command(struct call *c, Dp__DatanodeCommand **ret)
     return 0;
 }
 
+int finalize_command(struct call *c, Dp__DatanodeCommand **ret)
+{
+    const struct handler_shell *shell = &c->env->shell;
+    if (shell->upgrade_is_open != NULL && shell->upgrade_is_open(shell->ctx))
+        return 0;
+    NEW(c, Dp__FinalizeCommand, dp__finalize_command, body);
+    body->block_pool_id = nn_of(c)->identity.block_pool_id;
+    TRY(add_command(c, DP__DATANODE_COMMAND__TYPE__FinalizeCommand, ret));
+    (*ret)->finalize_cmd = body;
+    return 0;
+}
+
 static int block_command(struct call *c, Dp__BlockCommand__Action action, size_t count,
                          Dp__DatanodeCommand **ret)
 {

@@ -10,3 +10,6 @@ int need_registered(struct call *c, const Dp__DatanodeRegistration *reg, uint32_
 int recovery_orders(struct call *c, uint32_t node, Dp__DatanodeCommand **ret);
 /* heartbeat.c: the order to register again */
 int register_command(struct call *c, Dp__DatanodeCommand **ret);
+/* With the answer to a report: whatever the DataNode keeps of a former state may go. None while an
+ * upgrade is open. */
+int finalize_command(struct call *c, Dp__DatanodeCommand **ret);

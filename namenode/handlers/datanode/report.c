@@ -93,9 +93,11 @@ int dn_blockReport(struct call *c)
         c->progress = p;
     }
     int rc = report_turn(c, node, req, p);
-    if (rc == 0 && (context == NULL || context->cur_rpc + 1 >= context->total_rpcs))
+    if (rc != 0)
+        return rc;
+    if (context == NULL || context->cur_rpc + 1 >= context->total_rpcs)
         nodes_end_report_lease(nn_of(c)->nodes, node);
-    return rc;
+    return finalize_command(c, &res->cmd);
 }
 
 static int received_storage(struct call *c, uint32_t node,

@@ -196,8 +196,18 @@ static void synced(int fd)
 
 /* ---- the calls, in place of the C library's ---- */
 
+#define FAULT(e)          \
+    do {                  \
+        int eno_ = (e);   \
+        if (eno_ != 0) {  \
+            errno = eno_; \
+            return -1;    \
+        }                 \
+    } while (0)
+
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
+    FAULT(fault_of_fd(fd));
     bool modelled = enter();
     long n = syscall(SYS_pwrite64, fd, data, size, at);
     leave(modelled);
@@ -206,6 +216,7 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 
 int fdatasync(int fd)
 {
+    FAULT(fault_of_fd(fd));
     bool modelled = enter();
     if (modelled)
         synced(fd);
@@ -220,6 +231,7 @@ int fsync(int fd)
 
 int rename(const char *from, const char *to)
 {
+    FAULT(fault_of(to));
     bool modelled = enter();
     long rc = syscall(SYS_rename, from, to);
     leave(modelled);
@@ -228,9 +240,37 @@ int rename(const char *from, const char *to)
 
 int ftruncate(int fd, off_t size)
 {
+    FAULT(fault_of_fd(fd));
     bool modelled = enter();
     long rc = syscall(SYS_ftruncate, fd, size);
     leave(modelled);
+    return (int)rc;
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    FAULT(fault_of(path));
+    return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int link(const char *from, const char *to)
+{
+    FAULT(fault_of(to));
+    return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int unlink(const char *path)
+{
+    FAULT(fault_of(path));
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int remove(const char *path)
+{
+    FAULT(fault_of(path));
+    long rc = syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    if (rc != 0 && errno == EISDIR)
+        rc = syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
     return (int)rc;
 }
 

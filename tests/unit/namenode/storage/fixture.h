@@ -48,6 +48,19 @@ void node_crash(struct node *n);
 /* Starts, and must see exactly the state at txid. */
 void expect_state(struct fixture *f, uint64_t txid);
 
+/* The calls that change files count in these tests (crash.c has them in place of the C library's):
+ * at number `at` the process ends, or, with an errno, this call and all later ones fail. `below`:
+ * only calls in this folder. */
+struct faults {
+    bool armed, late; /* late: once the folders are open */
+    unsigned long at, count;
+    int eno;
+    const char *below;
+};
+extern struct faults faults;
+int fault_of(const char *path); /* 0, or the errno that the call shall give */
+int fault_of_fd(int fd);
+
 void file_flip(const char *path, size_t offset, uint8_t mask);
 size_t file_size(const char *path);
 size_t file_data_end(const char *path); /* without padding */
