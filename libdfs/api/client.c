@@ -103,7 +103,8 @@ static int set_up(struct dfs *fs, const struct dfs_options *o, struct err *err)
     fs->env.cache = conn_cache_new((size_t)conf_int(fs->conf, CONF_socket_cache_capacity),
                                    conf_ms(fs->conf, CONF_socket_cache_expiry));
     if (fs->env.cache == NULL ||
-        keeper_new(fs->env.meta, fs->env.client_name, &fs->env.keeper) != 0 ||
+        keeper_new(fs->env.meta, fs->env.client_name, conf_ms(fs->conf, CONF_lease_hard_limit),
+                   &fs->env.keeper) != 0 ||
         asprintf(&fs->url, "hdfs://%s", meta_addresses(fs->env.meta)->authority) < 0)
         return fail(err, ERR_NO_MEMORY, "no memory for a client");
     return 0;

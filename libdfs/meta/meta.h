@@ -69,16 +69,17 @@ struct meta_retry {
 /* True: wait *ret_wait_ms and try again. */
 bool meta_retry_again(struct meta_retry *r, int code, uint64_t random, int64_t *ret_wait_ms);
 
-/* lease_keeper.c: one thread per client, started with the first file that is open for writing. It
- * renews the lease and lets each file send a heartbeat down an idle pipeline. */
+/* lease_keeper.c: two threads per client, started with the first file that is open for writing. One
+ * renews the lease, the other lets each file send a heartbeat down an idle pipeline. */
 struct keeper;
 struct keeper_entry {
     struct keeper_entry *prev, *next;
-    /* Called about every 5 s with the keeper's lock held: must not wait long nor call the keeper.
+    /* Called about every 5 s (or a quarter of the hard limit) with the keeper's lock held: must not wait long nor call the keeper.
      * lease_lost: the lease couldn't be renewed within the hard limit. */
     void (*tick)(struct keeper_entry *entry, int64_t now_ms, bool lease_lost);
 };
-must_use int keeper_new(struct meta *m, const char *client_name, struct keeper **ret);
+must_use int keeper_new(struct meta *m, const char *client_name, int64_t hard_limit_ms,
+                        struct keeper **ret);
 void keeper_free(struct keeper *k); /* no entries left */
 must_use int keeper_add(struct keeper *k, struct keeper_entry *entry, struct err *err);
 /* When this returns no tick of the entry runs or will run. */

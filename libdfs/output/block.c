@@ -88,10 +88,8 @@ int output_complete(struct output *o, struct err *err)
     }
 }
 
-int output_persist(struct output *o, bool length, struct err *err)
+static int call_fsync(struct output *o, bool length, struct err *err)
 {
-    if (!o->has_block || (o->persisted && !length))
-        return 0;
     Cp__FsyncRequest request = CP__FSYNC_REQUEST__INIT;
     request.src = o->path;
     request.client = o->env->client_name;
@@ -105,6 +103,24 @@ int output_persist(struct output *o, bool length, struct err *err)
     int rc = META_CALL(o->env->meta, fsync, &request, &arena, &response, err);
     arena_fini(&arena);
     o->persisted = o->persisted || rc == 0;
+    return rc;
+}
+
+int output_persist(struct output *o, bool length, struct err *err)
+{
+    if (!o->has_block || (o->persisted && !length))
+        return 0;
+    return call_fsync(o, length, err);
+}
+
+int output_still_ours(struct output *o, struct err *err)
+{
+    struct err e = {0};
+    int rc = call_fsync(o, false, &e);
+    if (rc != ERR_LEASE_EXPIRED && rc != ERR_NOT_FOUND)
+        return 0;
+    if (err != NULL)
+        *err = e;
     return rc;
 }
 

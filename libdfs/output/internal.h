@@ -68,6 +68,10 @@ int output_no_nodes(struct output *o, const char *what, struct err *err);
 /* Before a reader can count on flushed bytes the NameNode must have logged the block; with `length`
  * it shows the bytes written, too. */
 must_use int output_persist(struct output *o, bool length, struct err *err);
+/* Asks the NameNode before a file is given up: ERR_LEASE_EXPIRED or ERR_NOT_FOUND if it isn't ours
+ * any more, else 0. A block that somebody else has recovered looks like one whose nodes all failed.
+ */
+must_use int output_still_ours(struct output *o, struct err *err);
 must_use int output_complete(struct output *o, struct err *err);
 
 /* recover.c: a node failed (o->blamed, *why). 0: the block goes on with the others. */

@@ -269,7 +269,7 @@ int output_join_append(struct output *o, struct err *err)
     return 0;
 }
 
-int output_recover(struct output *o, const struct err *why, struct err *err)
+static int recover(struct output *o, const struct err *why, struct err *err)
 {
     bool closing = o->window.closing;
     output_stage stage =
@@ -284,4 +284,17 @@ int output_recover(struct output *o, const struct err *why, struct err *err)
         wr_pipeline_move(&o->pipeline, WR_STREAMING);
     }
     return 0;
+}
+
+int output_recover(struct output *o, const struct err *why, struct err *err)
+{
+    struct err e = {0};
+    int rc = recover(o, why, &e);
+    if (rc == 0)
+        return 0;
+    if (rc != ERR_LEASE_EXPIRED)
+        TRY(output_still_ours(o, err));
+    if (err != NULL)
+        *err = e;
+    return rc;
 }

@@ -139,6 +139,19 @@ static void complete(struct fake_cluster *c, struct rpc_call *call)
     rpc_reply(call, &response.base);
 }
 
+static void renew_lease(struct fake_cluster *c, struct rpc_call *call)
+{
+    struct err err = {0};
+    Cp__RenewLeaseResponse response = CP__RENEW_LEASE_RESPONSE__INIT;
+    fake_log(c, "renew ");
+    if (!c->refuse_renewals) {
+        rpc_reply(call, &response.base);
+        return;
+    }
+    (void)fail(&err, ERR_IO, "no renewals today");
+    rpc_reply_error(call, &err);
+}
+
 void fake_namenode_dispatch(void *cluster, struct rpc_call *call)
 {
     struct fake_cluster *c = cluster;
@@ -164,13 +177,16 @@ void fake_namenode_dispatch(void *cluster, struct rpc_call *call)
     case CLIENT_complete:
         complete(c, call);
         break;
+    case CLIENT_renewLease:
+        renew_lease(c, call);
+        break;
     case CLIENT_reportBadBlocks:
         fake_log(c, "bad ");
         rpc_reply(call, &bad.base);
         break;
     default:
         fake_log(c, "%s ", call->method->name);
-        rpc_reply(call, &fsync.base); /* renewLease and fsync: both answers are empty */
+        rpc_reply(call, &fsync.base); /* fsync and the like: the answers are empty */
     }
     pthread_mutex_unlock(&c->lock);
 }
@@ -192,6 +208,11 @@ static void start_namenode(struct fake_cluster *c)
 
 struct fake_cluster *fake_start(void)
 {
+    return fake_start_with(1200000);
+}
+
+struct fake_cluster *fake_start_with(int64_t hard_limit_ms)
+{
     struct fake_cluster *c = calloc(1, sizeof(*c));
     pthread_mutex_init(&c->lock, NULL);
     for (unsigned i = 0; i < FAKE_NODES; i++) {
@@ -209,7 +230,7 @@ struct fake_cluster *fake_start(void)
     c->env.timeouts.read_ms = 3000;
     snprintf(c->env.client_name, sizeof(c->env.client_name), "tester");
     c->env.cache = conn_cache_new(16, 3000);
-    cr_assert_eq(keeper_new(c->env.meta, "tester", &c->env.keeper), 0);
+    cr_assert_eq(keeper_new(c->env.meta, "tester", hard_limit_ms, &c->env.keeper), 0);
     return c;
 }
 

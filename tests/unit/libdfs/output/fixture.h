@@ -39,6 +39,7 @@ struct fake_cluster {
     unsigned block_count;
     char log[2048];          /* calls of the NameNode and set-ups, in order */
     unsigned not_yet;        /* answer so many complete() with false */
+    bool refuse_renewals;
     unsigned not_replicated; /* and so many addBlock with NotReplicatedYetException */
     struct rpc_server *namenode;
     struct conf *conf;
@@ -46,6 +47,7 @@ struct fake_cluster {
 };
 
 struct fake_cluster *fake_start(void);
+struct fake_cluster *fake_start_with(int64_t hard_limit_ms); /* of leases */
 void fake_stop(struct fake_cluster *c);
 /* Appends "word " to the log. */
 void fake_log(struct fake_cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
