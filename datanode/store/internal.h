@@ -175,7 +175,10 @@ struct tail_record {
 };
 void tail_encode(const struct tail_record *record, uint8_t out[TAIL_RECORD_SIZE]);
 bool tail_decode(const uint8_t in[TAIL_RECORD_SIZE], struct tail_record *ret);
-must_use int tail_write(struct replica_writer *w, struct err *err);
+must_use int tail_write(struct replica_writer *w, struct err *err); /* and syncs */
+/* Before the replica's data are synced: that flush covers the record, too, or *ret_needs_sync. */
+must_use int tail_write_ahead(struct replica_writer *w, bool *ret_needs_sync, struct err *err);
+must_use int tail_sync(const struct replica_writer *w, struct err *err);
 /* Opens what an earlier writer of the replica left, if anything; what is in force stays. */
 must_use int tail_attach(struct replica_writer *w, struct err *err);
 /* The records that are whole, at most 2. */

@@ -1,10 +1,13 @@
 /* tail.c - blk_<id>.tail: the checksum of a last partial chunk as of the last hsync.
  * The checksum file holds one checksum for a chunk, and it is overwritten while the chunk grows. A
  * power cut between the two writes could leave synced bytes without a checksum that fits. So an
- * hsync that ends inside a chunk writes {length, checksum} here first: two slots in two pages,
- * written in turn, so that the record in force is never touched. The start-up scan consults it;
- * finalizing removes it. */
+ * hsync that ends inside a chunk writes {length, checksum} here: two slots in two pages, written in
+ * turn, so that the record in force is never touched. A record may be on disk before its bytes are
+ * (after a power cut the other one counts then). The start-up scan consults it; finalizing removes
+ * it. */
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "datanode/store/internal.h"
@@ -64,19 +67,53 @@ int tail_attach(struct replica_writer *w, struct err *err)
     return 0;
 }
 
-int tail_write(struct replica_writer *w, struct err *err)
+/* Into the slot that isn't in force; *ret_at: where. */
+static int put_record(struct replica_writer *w, off_t *ret_at, struct err *err)
 {
     if (w->tail_fd < 0)
         TRY(create(w, err));
     uint8_t out[TAIL_RECORD_SIZE];
     tail_encode(&(struct tail_record){w->block.length, w->partial_crc}, out);
-    ssize_t n = pwrite(w->tail_fd, out, sizeof(out), (off_t)w->tail_slot * TAIL_SLOT_SIZE);
-    if (n != (ssize_t)sizeof(out))
+    *ret_at = (off_t)w->tail_slot * TAIL_SLOT_SIZE;
+    if (pwrite(w->tail_fd, out, sizeof(out), *ret_at) != (ssize_t)sizeof(out))
         return fail_errno(err, "writing the tail record of blk_%lld", (long long)w->block.id);
+    w->tail_slot ^= 1;
+    return 0;
+}
+
+int tail_sync(const struct replica_writer *w, struct err *err)
+{
     if (fdatasync(w->tail_fd) != 0)
         return fail(err, ERR_DISK, "syncing the tail record of blk_%lld: %s",
                     (long long)w->block.id, strerror(errno));
-    w->tail_slot ^= 1;
+    return 0;
+}
+
+int tail_write(struct replica_writer *w, struct err *err)
+{
+    off_t at;
+    TRY(put_record(w, &at, err));
+    return tail_sync(w, err);
+}
+
+/* Overwritten blocks stay where they are, so to hand them to the device is all but the flush of the
+ * device's cache. */
+static bool overwrites_in_place(int fd)
+{
+    enum { XFS_MAGIC = 0x58465342 };
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_MAGIC);
+}
+
+int tail_write_ahead(struct replica_writer *w, bool *ret_needs_sync, struct err *err)
+{
+    off_t at;
+    TRY(put_record(w, &at, err));
+    *ret_needs_sync =
+        !overwrites_in_place(w->tail_fd) ||
+        sync_file_range(w->tail_fd, at, TAIL_SLOT_SIZE,
+                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                            SYNC_FILE_RANGE_WAIT_AFTER) != 0; /* the sync says what is wrong */
     return 0;
 }
 

@@ -385,18 +385,24 @@ static int sync_fd(const struct replica_writer *w, int fd, struct err *err)
     return 0;
 }
 
+/* The order keeps one of two things true at any moment: the last synced length has a checksum on
+ * disk, in the checksum file or in one slot of the tail; the record written now only counts once
+ * its data are there. */
 static int sync_files(struct replica_writer *w, bool with_tail, struct err *err)
 {
     uint64_t length = w->block.length, chunks = length / w->kind.bytes_per_chunk;
     bool partial = length % w->kind.bytes_per_chunk != 0 && w->kind.type != CRC_NULL;
+    bool tail_waits = false;
+    if (partial && with_tail && w->synced != length)
+        TRY(tail_write_ahead(w, &tail_waits, err));
     if (w->synced != length)
         TRY(sync_fd(w, w->data_fd, err));
     if (w->meta_synced != chunks || (partial && !with_tail)) {
         TRY(sync_fd(w, w->meta_fd, err));
         w->meta_synced = chunks; /* the tail record stands for the partial one */
     }
-    if (partial && with_tail && w->synced != length)
-        TRY(tail_write(w, err));
+    if (tail_waits)
+        TRY(tail_sync(w, err));
     w->synced = length;
     return 0;
 }

@@ -74,8 +74,9 @@ bool meta_retry_again(struct meta_retry *r, int code, uint64_t random, int64_t *
 struct keeper;
 struct keeper_entry {
     struct keeper_entry *prev, *next;
-    /* Called about every 5 s (or a quarter of the hard limit) with the keeper's lock held: must not wait long nor call the keeper.
-     * lease_lost: the lease couldn't be renewed within the hard limit. */
+    /* Called about every 5 s (or a quarter of the hard limit) with the keeper's lock held: must not
+     * wait long nor call the keeper. lease_lost: the lease couldn't be renewed within the hard
+     * limit. */
     void (*tick)(struct keeper_entry *entry, int64_t now_ms, bool lease_lost);
 };
 must_use int keeper_new(struct meta *m, const char *client_name, int64_t hard_limit_ms,
