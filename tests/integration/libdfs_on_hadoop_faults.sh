@@ -28,7 +28,7 @@ writes_to_three() { "$dfs" -D dfs.replication=3 -fs "$url" -put -f "$scratch/out
 replicas_of_probe() { "$peer" fsck "$url" /probe -files -blocks 2>/dev/null | grep -q 'Live_repl=3'; }
 echo probe >"$scratch/out/probe"
 
-limit_ms() { [ "$1" = kill ] && echo "${HADRON_KILL_MS:-3000}" || echo "${HADRON_STOP_MS:-6000}"; }
+limit_ms() { [ "$1" = kill ] && echo "${HADRON_KILL_MS:-2000}" || echo "${HADRON_STOP_MS:-6000}"; }
 run_case() { # HOW POINT POSITION
   local nodes=() i said ms
   for i in 0 1 2; do nodes+=("127.0.0.1:$(port $i)=$(cat "$dir/dn$i.pid")"); done
