@@ -450,7 +450,7 @@ Test(conf, unknown_keys_are_told)
 static void match_unknown(void *ctx, const char *name, const char *file)
 {
     (void)file;
-    cr_assert_str_eq(name, "dfs.namenode.name.dir.restore");
+    cr_assert_str_eq(name, "dfs.namenode.name.dir.restored");
     ++*(int *)ctx;
 }
 
@@ -458,7 +458,7 @@ Test(conf, a_longer_name_than_a_known_one_is_unknown)
 {
     struct conf *c = conf_new();
     int count = 0;
-    cr_assert_eq(add_one(c, "dfs.namenode.name.dir.restore", "true"), 0);
+    cr_assert_eq(add_one(c, "dfs.namenode.name.dir.restored", "true"), 0);
     conf_unknown(c, match_unknown, &count);
     cr_assert_eq(count, 1);
     conf_free(c);
