@@ -16,7 +16,7 @@ site() { # FILE k=v..
     echo '</configuration>'; } >"$f"
 }
 java_pid=
-start_java() { # a NameNode that knows symbolic links
+start_java() { # RANGES: a NameNode that knows symbolic links; its images have ranges, or are packed by gzip
   local c=$scratch/java.conf i
   mkdir -p "$c"
   site "$c/core-site.xml" "fs.defaultFS=$url" "hadoop.tmp.dir=$scratch/tmp"
@@ -24,6 +24,7 @@ start_java() { # a NameNode that knows symbolic links
     dfs.namenode.safemode.extension=0 dfs.namenode.safemode.min.datanodes=0 dfs.namenode.fs-limits.min-block-size=1 \
     dfs.namenode.datanode.registration.ip-hostname-check=false dfs.heartbeat.interval=1 \
     dfs.namenode.redundancy.interval.seconds=1s dfs.namenode.delegation.token.always-use=true "dfs.image.parallel.load=$1" \
+    "dfs.image.compress=$([ "$1" = true ] && echo false || echo true)" dfs.image.compression.codec=org.apache.hadoop.io.compress.GzipCodec \
     dfs.image.parallel.inode.threshold=10
   if [ ! -d "$dir/name/current" ]; then
     HADOOP_PEER_CP=$c "$peer" class org.apache.hadoop.hdfs.server.namenode.NameNode -format -nonInteractive >"$dir/java.log" 2>&1 ||
