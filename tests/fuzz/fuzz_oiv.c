@@ -20,13 +20,12 @@ static void show(const char *path, processor *run)
     struct err err = {0};
     char *text = NULL;
     size_t size = 0;
-    if (image_open(&f, path, &err) != 0) {
-        CHECK(err.code != 0);
-        return;
-    }
     FILE *out = open_memstream(&text, &size);
     CHECK(out != NULL);
-    CHECK(run(&f, &options, out, &err) == 0 || err.code != 0);
+    int rc = image_open(&f, path, &err);
+    if (rc == 0)
+        rc = run(&f, &options, out, &err);
+    CHECK(rc == 0 || err.code != 0);
     CHECK(fclose(out) == 0);
     free(text);
     image_close(&f);

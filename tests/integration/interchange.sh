@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One name directory, in turns under a real NameNode and under ours: each shows the tree that the other left, line by line, with
-# Hadoop's own shell. In between random changes come in: INTERCHANGE_CHANGES (500; the full run is 10000), seed INTERCHANGE_SEED.
+# Hadoop's own shell. In between random changes come in: INTERCHANGE_CHANGES (300; the full run is 10000), seed INTERCHANGE_SEED.
 . "$(dirname "$0")/lib.sh"
-changes=${INTERCHANGE_CHANGES:-500} seed=${INTERCHANGE_SEED:-$RANDOM}
+changes=${INTERCHANGE_CHANGES:-300} seed=${INTERCHANGE_SEED:-$RANDOM}
 dir=$scratch/nn; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
 classes=$scratch/classes
 at_end() { stop_java; }
