@@ -31,6 +31,14 @@ static void send_encoded(struct nn_call *take_call)
         rpc_reply_send(take_call->call.rpc);
 }
 
+/* The gate is closed: what it saw never gets durable. */
+static void fail_late(struct nn_call *take_call)
+{
+    take_call->failed = true;
+    (void)fail(&take_call->call.err, ERR_RETRIABLE, "the NameNode is stopping");
+    rpc_reply_error(take_call->call.rpc, &take_call->call.err);
+}
+
 void gate_pass(struct gate *g, struct nn_call *take_call)
 {
     if (!take_call->failed &&
@@ -40,13 +48,15 @@ void gate_pass(struct gate *g, struct nn_call *take_call)
     }
     take_call->next = NULL;
     pthread_mutex_lock(&g->lock);
-    bool waits = take_call->wait_txid > g->durable && !g->closed;
-    if (waits) {
+    bool waits = take_call->wait_txid > g->durable, late = waits && g->closed;
+    if (waits && !late) {
         *g->tail = take_call;
         g->tail = &take_call->next;
     }
     pthread_mutex_unlock(&g->lock);
-    if (!waits)
+    if (late)
+        fail_late(take_call);
+    else if (!waits)
         send_encoded(take_call);
 }
 
@@ -96,8 +106,6 @@ void gate_close(struct gate *g)
     while (left != NULL) {
         struct nn_call *c = left;
         left = c->next;
-        c->failed = true;
-        (void)fail(&c->call.err, ERR_RETRIABLE, "the NameNode is stopping");
-        rpc_reply_error(c->call.rpc, &c->call.err);
+        fail_late(c);
     }
 }

@@ -95,6 +95,11 @@ Test(gate, what_never_got_durable_is_not_answered_as_done)
     cr_assert_eq(sent_count, 2);
     cr_assert_eq(failed_count, 2);
     cr_assert_eq(gate_wait(&g, 3), ERR_CLOSED);
+    pass(&g, 2, 2); /* too late */
+    cr_assert_eq(failed_count, 3);
+    pass(&g, 3, 0);
+    cr_assert_eq(failed_count, 3);
+    cr_assert_eq(sent_count, 4);
     gate_fini(&g);
 }
 
