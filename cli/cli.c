@@ -58,6 +58,12 @@ static int run_debug(struct shell *sh, struct generic *g, int argc, char **argv)
     return debug_run(sh->stores, argc - 1, argv + 1);
 }
 
+static int run_groups(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return groups_run(sh->stores, argc - 1, argv + 1);
+}
+
 static int run_version(struct shell *sh, struct generic *g, int argc, char **argv)
 {
     (void)sh;
@@ -81,11 +87,11 @@ static const struct family {
     const char *word;
     int (*run)(struct shell *sh, struct generic *g, int argc, char **argv);
 } families[] = {
-    {"admin", run_admin},      {"dfsadmin", run_admin},
-    {"getconf", run_getconf},  {"storagepolicies", run_policies},
-    {"debug", run_debug},      {"version", run_version},
-    {"-version", run_version}, {"--version", run_version},
-    {"--man", run_man},
+    {"admin", run_admin},       {"dfsadmin", run_admin},
+    {"getconf", run_getconf},   {"storagepolicies", run_policies},
+    {"debug", run_debug},       {"groups", run_groups},
+    {"version", run_version},   {"-version", run_version},
+    {"--version", run_version}, {"--man", run_man},
 };
 
 static int run(struct generic *g, int argc, char **argv)

@@ -8,23 +8,10 @@
 enum { EXIT_BAD = 255 };
 
 static const char *const not_yet[] = {
-    "rollingUpgrade",
-    "refreshServiceAcl",
-    "refreshUserToGroupsMappings",
-    "refreshSuperUserGroupsConfiguration",
-    "refreshCallQueue",
-    "refresh",
-    "reconfig",
-    "refreshNamenodes",
-    "getVolumeReport",
-    "deleteBlockPool",
-    "getBalancerBandwidth",
-    "fetchImage",
-    "provisionSnapshotTrash",
-    "shutdownDatanode",
-    "evictWriters",
-    "getDatanodeInfo",
-    "triggerBlockReport",
+    "rollingUpgrade",   "refreshCallQueue",       "refresh",          "reconfig",
+    "refreshNamenodes", "getVolumeReport",        "deleteBlockPool",  "getBalancerBandwidth",
+    "fetchImage",       "provisionSnapshotTrash", "shutdownDatanode", "evictWriters",
+    "getDatanodeInfo",  "triggerBlockReport",
 };
 
 static void usage_of(const struct admin_command *c)
@@ -52,6 +39,12 @@ static const struct admin_command commands[] = {
      "Shall name directories that failed be taken back into use? check: say what is set."},
     {"refreshNodes", admin_refresh_nodes, 0, 0, "[-refreshNodes]", NULL,
      "Read the lists of DataNodes that may join again."},
+    {"refreshServiceAcl", admin_refresh_acl, 0, 0, "[-refreshServiceAcl]", NULL,
+     "Read the rules again who may call the NameNode at all."},
+    {"refreshUserToGroupsMappings", admin_refresh_groups, 0, 0, "[-refreshUserToGroupsMappings]",
+     NULL, "Forget which groups users have, and ask again."},
+    {"refreshSuperUserGroupsConfiguration", admin_refresh_proxies, 0, 0,
+     "[-refreshSuperUserGroupsConfiguration]", NULL, "Read the rules again who may act for whom."},
     {"setQuota", admin_set_quota, 0, ADMIN_ANY, "[-setQuota <quota> <dirname>...<dirname>]", NULL,
      "Limit the number of names in and below directories."},
     {"clrQuota", admin_clear_quota, 0, ADMIN_ANY, "[-clrQuota <dirname>...<dirname>]", NULL,

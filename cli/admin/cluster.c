@@ -107,6 +107,29 @@ int admin_refresh_nodes(struct admin *a)
     return 0;
 }
 
+static int refresh(struct admin *a, enum dfs_server_part what, const char *done)
+{
+    TRY(dfs_refresh_server(a->dfs, what, &a->error));
+    puts(done);
+    return 0;
+}
+
+int admin_refresh_acl(struct admin *a)
+{
+    return refresh(a, DFS_REFRESH_SERVICE_ACL, "Refresh service acl successful");
+}
+
+int admin_refresh_groups(struct admin *a)
+{
+    return refresh(a, DFS_REFRESH_GROUPS, "Refresh user to groups mapping successful");
+}
+
+int admin_refresh_proxies(struct admin *a)
+{
+    return refresh(a, DFS_REFRESH_PROXY_USERS,
+                   "Refresh super user groups configuration successful");
+}
+
 int admin_finalize(struct admin *a)
 {
     TRY(dfs_finalize_upgrade(a->dfs, &a->error));

@@ -59,11 +59,15 @@ static int recover_lease(struct stores *stores, struct args *args)
     long retries = 1;
     struct err err = {0};
     struct item item;
-    if (args->count == 0)
-        return usage();
+    if (args->count == 0) {
+        puts("recoverLease -path <path> [-retries <num-retries>]\n"
+             "  Take the lease of a file from its writer, and close it; one try if no number is "
+             "given.\n");
+        return EXIT_ERROR;
+    }
     if (args_pop_value(args, "-path", &path, &err) != 0 ||
         args_pop_value(args, "-retries", &retries_text, &err) != 0) {
-        fprintf(stderr, "IllegalArgumentException: %s\n", err.text);
+        fprintf(stderr, "RuntimeException: java.lang.IllegalArgumentException: %s\n", err.text);
         return EXIT_ERROR;
     }
     if (path == NULL) {
@@ -71,7 +75,11 @@ static int recover_lease(struct stores *stores, struct args *args)
         return EXIT_ERROR;
     }
     if (!parse_retries(retries_text, &retries)) {
-        fprintf(stderr, "Failed to parse the argument to -retries: %s\n", retries_text);
+        fprintf(
+            stderr,
+            "Failed to parse the argument to -retries: java.lang.NumberFormatException: For input "
+            "string: \"%s\"\n",
+            retries_text);
         return EXIT_ERROR;
     }
     if (item_plain(stores, path, &item, &err) != 0) {

@@ -24,13 +24,29 @@ struct policy_command {
     int (*run)(struct policy_call *c);
 };
 
+/* Hadoop's client takes these out of the RemoteException that they come in. */
+static bool is_unwrapped(const char *class)
+{
+    static const char *const unwrapped[] = {
+        "AccessControlException",       "FileNotFoundException",   "SafeModeException",
+        "NSQuotaExceededException",     "UnresolvedPathException", "SnapshotAccessControlException",
+        "UnsupportedOperationException"};
+    for (size_t i = 0; i < ARRAY_SIZE(unwrapped); i++)
+        if (strcmp(class, unwrapped[i]) == 0)
+            return true;
+    return false;
+}
+
 /* "SomeException: text", as the tool of Hadoop shows it. */
 static int failed(const struct dfs_error *e)
 {
-    const char *class = e->exception[0] == '\0' ? "IOException" : e->exception;
-    const char *dot = strrchr(class, '.');
-    fprintf(stderr, "%s: %.*s\n", dot == NULL ? class : dot + 1, (int)strcspn(e->text, "\n"),
-            e->text);
+    const char *dot = strrchr(e->exception, '.');
+    const char *class = dot == NULL ? e->exception : dot + 1;
+    if (class[0] == '\0')
+        class = "IOException";
+    else if (!is_unwrapped(class))
+        class = "RemoteException";
+    fprintf(stderr, "%s: %.*s\n", class, (int)strcspn(e->text, "\n"), e->text);
     return EXIT_ERROR;
 }
 

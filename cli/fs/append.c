@@ -15,8 +15,11 @@ static int append_all(struct items *sources, struct stream *to, const char *labe
     for (size_t i = 0; i < sources->count; i++) {
         const struct item *source = &sources->at[i];
         struct stream *in;
-        TRY(file_store_open(source->store, source->path, &in, err));
-        int rc = transfer(in, (struct sink){.stream = to}, TRANSFER_ALL, label, err);
+        int rc = file_store_open(source->store, source->path, &in, err);
+        if (rc == ERR_NOT_FOUND)
+            return fail(err, rc, "%s", source->path); /* as Java puts it */
+        TRY(rc);
+        rc = transfer(in, (struct sink){.stream = to}, TRANSFER_ALL, label, err);
         stream_abort(in);
         if (rc != 0)
             return rc;
@@ -77,10 +80,9 @@ int cmd_append_to_file(struct shell *sh, struct args *args, struct err *err)
 {
     if (args->count < 2)
         return fail(err, ERR_IO, "missing destination argument");
-    bool new_block = args_pop(args, "-n");
-    if (args->count < 2)
-        return fail(err, ERR_ILLEGAL_ARGUMENT, "Not enough arguments: expected 2 but got %zu",
-                    args->count);
+    struct options o;
+    TRY(options_parse(sh, args, &o, err));
+    bool new_block = option_on(&o, "n");
     struct items target = {0}, sources = {0};
     int rc = find_target(sh, args_last(args), &target, err);
     if (rc == 0)
@@ -195,16 +197,18 @@ static bool is_file(const struct item *item)
 static int concat_items(struct items *items, struct err *err)
 {
     const struct item *target = &items->at[0];
-    if (!is_file(target))
-        return fail(err, ERR_NOT_FOUND, "Target path %s does not exist or is not file.",
-                    target->text);
+    if (!is_file(target)) {
+        auto_text url = item_qualified(target);
+        return fail(err, ERR_NOT_FOUND, "Target path %s does not exist or is not file.", url);
+    }
     const char **paths = text_alloc((items->count + 1) * sizeof(*paths));
     int rc = 0;
     for (size_t i = 1; i < items->count && rc == 0; i++) {
         const struct item *source = &items->at[i];
         paths[i - 1] = source->path;
+        auto_text url = item_qualified(source);
         if (!is_file(source))
-            rc = fail(err, ERR_NOT_FOUND, "%s does not exist or is not file.", source->text);
+            rc = fail(err, ERR_NOT_FOUND, "%s does not exist or is not file.", url);
     }
     paths[items->count - 1] = NULL;
     if (rc == 0)

@@ -102,7 +102,7 @@ static int parse(struct find *f, const struct args *words, struct err *err)
             open++;
         } else if (strcmp(word, ")") == 0) {
             if (open-- == 0)
-                return fail(err, ERR_IO, "Unexpected argument: )");
+                return 0; /* as in Hadoop, the end of all */
         } else {
             TRY(parse_word(f, words, &i, err));
             wants_term = false;

@@ -184,6 +184,7 @@ void help_man(const struct shell *sh, FILE *out)
         "\\-unsetStoragePolicy [arguments]\n.br\n"
         ".B dfs getconf\n\\-confKey KEY|\\-namenodes|\\-nnRpcAddresses ...\n.br\n"
         ".B dfs debug\nrecoverLease \\-path PATH [\\-retries N]\n.br\n"
+        ".B dfs groups\n[USER ...]\n.br\n"
         ".B dfs mini\n[\\-\\-datanodes N] [\\-\\-dir DIR] [\\-\\-port P] [\\-\\-format] "
         "[\\-\\-conf\\-out DIR] [\\-D key=value]... [\\-\\-run CMD ARGS...]\n.br\n"
         ".B dfs oiv\n\\-p XML|Delimited|FileDistribution \\-i FSIMAGE [\\-o FILE] [options]\n.br\n"

@@ -19,6 +19,8 @@ must_use int auth_check_protection(const struct conf *conf, struct err *err);
 struct groups;
 must_use int groups_new(const struct conf *conf, struct groups **ret, struct err *err);
 void groups_free(struct groups *g);
+/* All but the static table is asked for anew. */
+void groups_forget(struct groups *g);
 
 struct group_list {
     const char *const *names; /* primary group first; in the arena that was given */

@@ -149,6 +149,20 @@ int groups_new(const struct conf *conf, struct groups **ret, struct err *err)
     return 0;
 }
 
+void groups_forget(struct groups *g)
+{
+    struct entry *e, *next;
+    pthread_mutex_lock(&g->lock);
+    HASH_ITER(hh, g->entries, e, next)
+    {
+        if (e->expires_ms == INT64_MAX)
+            continue;
+        HASH_DEL(g->entries, e);
+        entry_free(e);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
 void groups_free(struct groups *g)
 {
     if (g == NULL)

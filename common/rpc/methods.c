@@ -4,6 +4,7 @@
 #include "datanode.pb-c.h"
 #include "dnipc.pb-c.h"
 #include "ha.pb-c.h"
+#include "users.pb-c.h"
 
 #define CLIENT(name, stem, ...) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, CLIENT_##name},
@@ -15,9 +16,18 @@
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, INTER_DATANODE_##name},
 #define HA(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, HA_##name},
+#define USER_GROUPS(name, stem) \
+    {#name, &stem##_request__descriptor, &stem##_response__descriptor, USER_GROUPS_##name},
+#define USER_REFRESH(name, stem) \
+    {#name, &stem##_request__descriptor, &stem##_response__descriptor, USER_REFRESH_##name},
+#define REFRESH_POLICY(name, stem) \
+    {#name, &stem##_request__descriptor, &stem##_response__descriptor, REFRESH_POLICY_##name},
 
 const struct rpc_method rpc_client_methods[] = {CLIENT_METHODS(CLIENT)};
 const struct rpc_method rpc_datanode_methods[] = {DATANODE_METHODS(DATANODE)};
 const struct rpc_method rpc_datanode_ipc_methods[] = {DATANODE_IPC_METHODS(DATANODE_IPC)};
 const struct rpc_method rpc_inter_datanode_methods[] = {INTER_DATANODE_METHODS(INTER_DATANODE)};
 const struct rpc_method rpc_ha_methods[] = {HA_METHODS(HA)};
+const struct rpc_method rpc_user_groups_methods[] = {USER_GROUPS_METHODS(USER_GROUPS)};
+const struct rpc_method rpc_user_refresh_methods[] = {USER_REFRESH_METHODS(USER_REFRESH)};
+const struct rpc_method rpc_refresh_policy_methods[] = {REFRESH_POLICY_METHODS(REFRESH_POLICY)};

@@ -136,7 +136,11 @@ extern const struct rpc_method rpc_client_methods[];       /* ClientProtocol */
 extern const struct rpc_method rpc_datanode_methods[];     /* DatanodeProtocol */
 extern const struct rpc_method rpc_datanode_ipc_methods[]; /* ClientDatanodeProtocol */
 extern const struct rpc_method rpc_inter_datanode_methods[];
-extern const struct rpc_method rpc_ha_methods[]; /* HAServiceProtocol */
+extern const struct rpc_method rpc_ha_methods[];           /* HAServiceProtocol */
+extern const struct rpc_method rpc_user_groups_methods[];  /* GetUserMappingsProtocol */
+extern const struct rpc_method rpc_user_refresh_methods[]; /* RefreshUserMappingsProtocol */
+extern const struct rpc_method
+    rpc_refresh_policy_methods[]; /* RefreshAuthorizationPolicyProtocol */
 #include "proto/methods.def"
 enum client_method {
 #define M(name, ...) CLIENT_##name,
@@ -168,8 +172,30 @@ enum ha_method {
 #undef M
         HA_METHOD_COUNT
 };
+enum user_groups_method {
+#define M(name, type) USER_GROUPS_##name,
+    USER_GROUPS_METHODS(M)
+#undef M
+        USER_GROUPS_METHOD_COUNT
+};
+enum user_refresh_method {
+#define M(name, type) USER_REFRESH_##name,
+    USER_REFRESH_METHODS(M)
+#undef M
+        USER_REFRESH_METHOD_COUNT
+};
+enum refresh_policy_method {
+#define M(name, type) REFRESH_POLICY_##name,
+    REFRESH_POLICY_METHODS(M)
+#undef M
+        REFRESH_POLICY_METHOD_COUNT
+};
 #define RPC_CLIENT_PROTOCOL         "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 #define RPC_DATANODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.DatanodeProtocol"
 #define RPC_DATANODE_IPC_PROTOCOL   "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol"
 #define RPC_INTER_DATANODE_PROTOCOL "org.apache.hadoop.hdfs.server.protocol.InterDatanodeProtocol"
 #define RPC_HA_PROTOCOL             "org.apache.hadoop.ha.HAServiceProtocol"
+#define RPC_USER_GROUPS_PROTOCOL    "org.apache.hadoop.tools.GetUserMappingsProtocol"
+#define RPC_USER_REFRESH_PROTOCOL   "org.apache.hadoop.security.RefreshUserMappingsProtocol"
+#define RPC_REFRESH_POLICY_PROTOCOL \
+    "org.apache.hadoop.security.authorize.RefreshAuthorizationPolicyProtocol"

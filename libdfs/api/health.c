@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "libdfs/api/internal.h"
+#include "users.pb-c.h"
 
 static int do_access(struct op *op, const char *path, unsigned mode)
 {
@@ -230,4 +231,64 @@ int dfs_list_open_files(struct dfs *fs, int64_t after, const char *path, bool bl
     struct op op;
     op_begin(&op, fs);
     return op_end(&op, do_open_files(&op, after, path, blocking, ret), error);
+}
+
+/* ---- users ---- */
+
+static int do_groups_of(struct op *op, const char *user, char **ret)
+{
+    Us__GetGroupsForUserRequest request = US__GET_GROUPS_FOR_USER_REQUEST__INIT;
+    ProtobufCMessage *message;
+    request.user = (char *)(uintptr_t)user;
+    TRY(meta_call_other(op->fs->env.meta, RPC_USER_GROUPS_PROTOCOL,
+                        &rpc_user_groups_methods[USER_GROUPS_getGroupsForUser], &request.base,
+                        &op->arena, &message, &op->err));
+    const Us__GetGroupsForUserResponse *response = (const Us__GetGroupsForUserResponse *)message;
+    struct buf text = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < response->n_groups; i++)
+        rc = buf_printf(&text, "%s%s", i == 0 ? "" : " ", response->groups[i]);
+    if (rc == 0)
+        rc = buf_append(&text, "", 1);
+    if (rc == 0 && (*ret = strdup((const char *)buf_head(&text))) == NULL)
+        rc = ERR_NO_MEMORY;
+    buf_fini(&text);
+    return rc == 0 ? 0 : fail(&op->err, ERR_NO_MEMORY, "no memory for the groups of a user");
+}
+
+int dfs_groups_of(struct dfs *fs, const char *user, char **ret_groups, struct dfs_error *error)
+{
+    struct op op;
+    op_begin(&op, fs);
+    return op_end(&op, do_groups_of(&op, user, ret_groups), error);
+}
+
+static int do_refresh(struct op *op, enum dfs_server_part what)
+{
+    Us__RefreshUserToGroupsMappingsRequest groups =
+        US__REFRESH_USER_TO_GROUPS_MAPPINGS_REQUEST__INIT;
+    Us__RefreshSuperUserGroupsConfigurationRequest proxies =
+        US__REFRESH_SUPER_USER_GROUPS_CONFIGURATION_REQUEST__INIT;
+    Us__RefreshServiceAclRequest acl = US__REFRESH_SERVICE_ACL_REQUEST__INIT;
+    const ProtobufCMessage *request = what == DFS_REFRESH_GROUPS        ? &groups.base
+                                      : what == DFS_REFRESH_PROXY_USERS ? &proxies.base
+                                                                        : &acl.base;
+    const struct rpc_method *method =
+        what == DFS_REFRESH_GROUPS
+            ? &rpc_user_refresh_methods[USER_REFRESH_refreshUserToGroupsMappings]
+        : what == DFS_REFRESH_PROXY_USERS
+            ? &rpc_user_refresh_methods[USER_REFRESH_refreshSuperUserGroupsConfiguration]
+            : &rpc_refresh_policy_methods[REFRESH_POLICY_refreshServiceAcl];
+    ProtobufCMessage *response;
+    return meta_call_other(op->fs->env.meta,
+                           what == DFS_REFRESH_SERVICE_ACL ? RPC_REFRESH_POLICY_PROTOCOL
+                                                           : RPC_USER_REFRESH_PROTOCOL,
+                           method, request, &op->arena, &response, &op->err);
+}
+
+int dfs_refresh_server(struct dfs *fs, enum dfs_server_part what, struct dfs_error *error)
+{
+    struct op op;
+    op_begin(&op, fs);
+    return op_end(&op, do_refresh(&op, what), error);
 }

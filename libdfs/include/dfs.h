@@ -339,6 +339,13 @@ int dfs_roll_edits(struct dfs *fs, uint64_t *ret_first_txid, struct dfs_error *e
 int dfs_restore_failed_storage(struct dfs *fs, const char *arg, bool *ret_on,
                                struct dfs_error *error);
 int dfs_refresh_nodes(struct dfs *fs, struct dfs_error *error);
+/* The groups of a user as the NameNode knows them: names with a blank between (to be freed by
+ * free),
+ * "" for none. */
+int dfs_groups_of(struct dfs *fs, const char *user, char **ret_groups, struct dfs_error *error);
+/* What the NameNode shall read again. */
+enum dfs_server_part { DFS_REFRESH_GROUPS, DFS_REFRESH_PROXY_USERS, DFS_REFRESH_SERVICE_ACL };
+int dfs_refresh_server(struct dfs *fs, enum dfs_server_part what, struct dfs_error *error);
 int dfs_finalize_upgrade(struct dfs *fs, struct dfs_error *error);
 int dfs_is_upgrade_finalized(struct dfs *fs, bool *ret_finalized, struct dfs_error *error);
 /* Into a file of this name in the log directory of the server. */

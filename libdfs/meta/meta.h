@@ -35,6 +35,10 @@ const char *meta_user(const struct meta *m);
  */
 must_use int meta_call(struct meta *m, enum client_method method, const ProtobufCMessage *request,
                        struct arena *arena, ProtobufCMessage **ret, struct err *err);
+/* The same for another protocol of the NameNode, version 1. */
+must_use int meta_call_other(struct meta *m, const char *protocol, const struct rpc_method *method,
+                             const ProtobufCMessage *request, struct arena *arena,
+                             ProtobufCMessage **ret, struct err *err);
 #define META_CALL(m, method, request, arena, ret, err)                                             \
     meta_call((m), CLIENT_##method, &(request)->base, (arena), (ProtobufCMessage **)(void *)(ret), \
               (err))

@@ -93,12 +93,19 @@ static void name_server(const struct addr *server, const char *method, struct er
 int meta_call(struct meta *m, enum client_method method, const ProtobufCMessage *request,
               struct arena *arena, ProtobufCMessage **ret, struct err *err)
 {
-    const struct rpc_method *what = &rpc_client_methods[method];
+    return meta_call_other(m, RPC_CLIENT_PROTOCOL, &rpc_client_methods[method], request, arena, ret,
+                           err);
+}
+
+int meta_call_other(struct meta *m, const char *protocol, const struct rpc_method *what,
+                    const ProtobufCMessage *request, struct arena *arena, ProtobufCMessage **ret,
+                    struct err *err)
+{
     struct meta_retry retry = m->retry;
     int32_t call_id = rpc_new_call_id(m->rpc);
     for (int32_t tries = 0;; tries++) {
         size_t at = atomic_load(&m->active);
-        struct rpc_target target = {m->addresses.items[at], RPC_CLIENT_PROTOCOL, 1};
+        struct rpc_target target = {m->addresses.items[at], protocol, 1};
         int rc = rpc_call_full(m->rpc, &target, what, request, call_id, tries, arena, ret, err);
         if (rc == 0)
             return 0;

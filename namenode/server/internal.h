@@ -99,6 +99,11 @@ void settings_fini(struct nn_settings *s);
 must_use int net_start(struct server *s, struct err *err);
 void net_free(struct server *s);
 
+/* The protocols about users, for struct rpc_protocol. */
+void users_dispatch_groups(void *server, struct rpc_call *rpc);
+void users_dispatch_refresh(void *server, struct rpc_call *rpc);
+void users_dispatch_policy(void *server, struct rpc_call *rpc);
+
 /* state.c */
 must_use int state_start(struct server *s, struct err *err);
 /* Runs what is in the inbox, ends the segment, joins. */
@@ -130,7 +135,7 @@ struct server {
     struct groups *groups;
     struct racks *racks;
     struct workers *workers; /* look-ups that block */
-    struct rpc_protocol protocols[3];
+    struct rpc_protocol protocols[6];
     struct rpc_server *rpc;
     char address[300];
 

@@ -192,11 +192,20 @@ int net_start(struct server *s, struct err *err)
                               dispatch_datanode,     s};
     s->protocols[2] =
         (struct rpc_protocol){RPC_HA_PROTOCOL, 1, rpc_ha_methods, HA_METHOD_COUNT, dispatch_ha, s};
+    s->protocols[3] = (struct rpc_protocol){RPC_USER_GROUPS_PROTOCOL, 1,
+                                            rpc_user_groups_methods,  USER_GROUPS_METHOD_COUNT,
+                                            users_dispatch_groups,    s};
+    s->protocols[4] = (struct rpc_protocol){RPC_USER_REFRESH_PROTOCOL, 1,
+                                            rpc_user_refresh_methods,  USER_REFRESH_METHOD_COUNT,
+                                            users_dispatch_refresh,    s};
+    s->protocols[5] = (struct rpc_protocol){
+        RPC_REFRESH_POLICY_PROTOCOL, 1, rpc_refresh_policy_methods, REFRESH_POLICY_METHOD_COUNT,
+        users_dispatch_policy,       s};
     struct rpc_server_options o = {
         .name = "namenode",
         .loops = loops_for(s->conf),
         .protocols = s->protocols,
-        .protocol_count = 3,
+        .protocol_count = ARRAY_SIZE(s->protocols),
         .max_frame = (size_t)conf_size(s->conf, CONF_ipc_max_data),
         .max_connections = (unsigned)conf_int(s->conf, CONF_ipc_max_connections),
         .idle_ms = 2 * conf_ms(s->conf, CONF_ipc_idle_time),

@@ -1,5 +1,7 @@
-/* proxy.c - who may act for whom: hadoop.proxyuser.<real>.users|groups|hosts.
- * Thread: a loop's, once a connection. Reads the configuration and the groups only. */
+/* proxy.c - users: who may act for whom (hadoop.proxyuser.<real>.users|groups|hosts), and the small
+ * protocols about them: their groups, and refreshing what is remembered of them.
+ * Thread: a loop's; a worker's where NSS may block. Touches the configuration and the groups only,
+ * no state of the namespace. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -7,6 +9,7 @@
 
 #include "common/conf/conf.h"
 #include "namenode/server/internal.h"
+#include "users.pb-c.h"
 
 static const char *rule(const struct server *s, const char *real, const char *what)
 {
@@ -110,4 +113,80 @@ int proxy_authorize(void *ctx, const char *real, const char *user, const char *h
         return fail(err, ERR_AUTHORIZATION,
                     "Unauthorized connection for super-user: %s from IP /%s", real, host);
     return 0;
+}
+
+/* ---- protocols about users ---- */
+
+enum { MAX_WAITING = 1000 };
+
+/* cmd= of the audit log, as Hadoop writes it. */
+static void audit(struct server *s, struct rpc_call *rpc, const char *cmd)
+{
+    if (s->audit == NULL || audit_is_quiet(&s->audit_settings, cmd))
+        return;
+    struct audit_event e = {.allowed = true,
+                            .user = rpc->user,
+                            .real_user = rpc->real_user,
+                            .address = rpc->peer_host,
+                            .cmd = cmd,
+                            .context = rpc->caller_context,
+                            .signature = rpc->caller_signature,
+                            .port = rpc->peer_port};
+    audit_log_put(s->audit, audit_line(&s->audit_settings, &e, &rpc->arena));
+}
+
+static void refuse(struct rpc_call *rpc, int code, const char *text)
+{
+    struct err err = {0};
+    (void)fail(&err, code, "%s", text);
+    rpc_reply_error(rpc, &err);
+}
+
+static void answer_groups(void *arg)
+{
+    struct rpc_call *rpc = arg;
+    struct server *s = rpc->owner_data;
+    const Us__GetGroupsForUserRequest *request = (const Us__GetGroupsForUserRequest *)rpc->request;
+    Us__GetGroupsForUserResponse response = US__GET_GROUPS_FOR_USER_RESPONSE__INIT;
+    struct group_list groups;
+    if (groups_find(s->groups, request->user, &rpc->arena, &groups) != 0) {
+        refuse(rpc, ERR_NO_MEMORY, "no memory for the groups of a user");
+        return;
+    }
+    response.groups = (char **)(uintptr_t)groups.names;
+    response.n_groups = groups.count;
+    rpc_reply(rpc, &response.base);
+}
+
+void users_dispatch_groups(void *server, struct rpc_call *rpc)
+{
+    const struct server *s = server;
+    rpc->owner_data = server;
+    const Us__GetGroupsForUserRequest *request = (const Us__GetGroupsForUserRequest *)rpc->request;
+    if (request->user[0] == '\0')
+        refuse(rpc, ERR_CONFIG, "Null user");
+    else if (workers_submit(s->workers, answer_groups, rpc, MAX_WAITING) != 0)
+        refuse(rpc, ERR_BUSY, "too many look-ups of users and racks are waiting");
+}
+
+void users_dispatch_refresh(void *server, struct rpc_call *rpc)
+{
+    struct server *s = server;
+    if (rpc->method->tag == USER_REFRESH_refreshUserToGroupsMappings) {
+        Us__RefreshUserToGroupsMappingsResponse response =
+            US__REFRESH_USER_TO_GROUPS_MAPPINGS_RESPONSE__INIT;
+        groups_forget(s->groups);
+        audit(s, rpc, "refreshUserToGroupsMappings");
+        rpc_reply(rpc, &response.base);
+        return;
+    }
+    refuse(rpc, ERR_UNSUPPORTED,
+           "the NameNode reads hadoop.proxyuser.* when it starts: restart it to change them");
+}
+
+void users_dispatch_policy(void *server, struct rpc_call *rpc)
+{
+    (void)
+        server; /* hadoop.security.authorization isn't there: what Hadoop answers when it is off */
+    refuse(rpc, ERR_AUTHORIZATION, "Service Level Authorization not enabled!");
 }

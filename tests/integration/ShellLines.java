@@ -5,12 +5,16 @@ import java.io.FileReader;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.lang.reflect.Constructor;
 import java.security.PrivilegedExceptionAction;
 import java.util.Arrays;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FsShell;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.tools.DFSAdmin;
+import org.apache.hadoop.hdfs.tools.DebugAdmin;
+import org.apache.hadoop.hdfs.tools.GetConf;
+import org.apache.hadoop.hdfs.tools.GetGroups;
 import org.apache.hadoop.hdfs.tools.StoragePolicyAdmin;
 import org.apache.hadoop.security.UserGroupInformation;
 import org.apache.hadoop.util.ToolRunner;
@@ -18,8 +22,8 @@ import org.apache.hadoop.util.ToolRunner;
 /**
  * Runs many command lines of Hadoop's shell in one JVM. Arguments: URL, file of lines, folder of results.
  * A line: user, file for standard input, then the arguments, all separated by tabs. Line N leaves N.out, N.err, N.rc.
- * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin" or "storagepolicies" are
- * for those tools.
+ * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin", "storagepolicies", "debug",
+ * "getconf" or "groups" are for those tools.
  */
 public final class ShellLines {
     public static void main(String[] args) throws Exception {
@@ -33,6 +37,12 @@ public final class ShellLines {
 
     private static String[] tail(String[] words) {
         return Arrays.copyOfRange(words, 1, words.length);
+    }
+
+    private static GetConf getConf(Configuration conf) throws Exception {
+        Constructor<GetConf> make = GetConf.class.getDeclaredConstructor(Configuration.class);
+        make.setAccessible(true);
+        return make.newInstance(conf);
     }
 
     private static void run(String url, String[] words, String base) throws Exception {
@@ -57,6 +67,12 @@ public final class ShellLines {
                     return ToolRunner.run(new DFSAdmin(new HdfsConfiguration(conf)), tail(command));
                 if (command[0].equals("storagepolicies"))
                     return ToolRunner.run(new StoragePolicyAdmin(new HdfsConfiguration(conf)), tail(command));
+                if (command[0].equals("debug"))
+                    return ToolRunner.run(new HdfsConfiguration(conf), new DebugAdmin(conf), tail(command));
+                if (command[0].equals("getconf"))
+                    return ToolRunner.run(getConf(new HdfsConfiguration(conf)), tail(command));
+                if (command[0].equals("groups"))
+                    return ToolRunner.run(new GetGroups(new HdfsConfiguration(conf)), tail(command));
                 FsShell shell = new FsShell();
                 shell.setConf(conf);
                 try {

@@ -84,6 +84,21 @@ Test(groups, an_unknown_user_has_none_and_the_table_stays_bounded)
     groups_free(g);
 }
 
+Test(groups, forgetting_leaves_the_static_table)
+{
+    struct groups *g = with_table("keeper=kept");
+    struct arena arena;
+    struct group_list list;
+    arena_init(&arena, 0);
+    cr_assert_eq(groups_find(g, "nobody-1", &arena, &list), 0);
+    cr_assert(groups_cached(g, "nobody-1", &arena, &list));
+    groups_forget(g);
+    cr_assert_not(groups_cached(g, "nobody-1", &arena, &list));
+    cr_assert(groups_cached(g, "keeper", &arena, &list));
+    arena_fini(&arena);
+    groups_free(g);
+}
+
 Test(user, the_environment_speaks_for_the_process)
 {
     char name[64];

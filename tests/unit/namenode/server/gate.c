@@ -1,5 +1,5 @@
 /* gate.c - answers leave in order, and never before their transaction is durable. The RPC server's
- * three calls are replaced by ones that take notes. */
+ * calls are replaced by ones that take notes. */
 #include <criterion/criterion.h>
 
 #include "namenode/server/internal.h"
@@ -23,6 +23,13 @@ int rpc_reply_encode(struct rpc_call *call, const ProtobufCMessage *response)
         return ERR_NO_MEMORY;
     encoded[index_of(call)] = true;
     return 0;
+}
+
+void rpc_reply(struct rpc_call *take_call, const ProtobufCMessage *response)
+{
+    (void)take_call;
+    (void)response;
+    cr_assert_fail("the gate encodes first");
 }
 
 void rpc_reply_send(struct rpc_call *take_call)
