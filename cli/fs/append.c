@@ -15,6 +15,8 @@ static int append_all(struct items *sources, struct stream *to, const char *labe
     for (size_t i = 0; i < sources->count; i++) {
         const struct item *source = &sources->at[i];
         struct stream *in;
+        if (item_is_dir(source))
+            return fail(err, ERR_IO, "Is a directory");
         int rc = file_store_open(source->store, source->path, &in, err);
         if (rc == ERR_NOT_FOUND)
             return fail(err, rc, "%s", source->path); /* as Java puts it */
@@ -28,7 +30,7 @@ static int append_all(struct items *sources, struct stream *to, const char *labe
 }
 
 /* What came before an error stays in the file, as with Hadoop's shell. */
-static int append_to(const struct item *target, bool new_block, struct items *sources,
+static int append_to(const struct item *target, bool new_block, struct items *sources, bool mixed,
                      struct err *err)
 {
     struct stream *out;
@@ -38,7 +40,8 @@ static int append_to(const struct item *target, bool new_block, struct items *so
         TRY(stream_close(out, err));
     }
     TRY(store_append(target->store, target->path, new_block, &out, err));
-    int rc = append_all(sources, out, target->text, err);
+    int rc = mixed ? fail(err, ERR_IO, "stdin (-) must be the sole input argument when present")
+                   : append_all(sources, out, target->text, err);
     struct err closing = {0};
     int closed = stream_close(out, &closing);
     if (rc == 0 && closed != 0) {
@@ -49,7 +52,7 @@ static int append_to(const struct item *target, bool new_block, struct items *so
 }
 
 static int find_sources(struct shell *sh, const struct args *args, struct items *ret,
-                        struct err *err)
+                        bool *ret_mixed, struct err *err)
 {
     bool standard_input = false;
     for (size_t i = 0; i < args->count; i++) {
@@ -61,8 +64,7 @@ static int find_sources(struct shell *sh, const struct args *args, struct items 
         TRY(item_local(sh->stores, args->at[i], &item, err));
         items_add(ret, &item);
     }
-    if (standard_input && ret->count > 0)
-        return fail(err, ERR_IO, "stdin (-) must be the sole input argument when present");
+    *ret_mixed = standard_input && ret->count > 0;
     return 0;
 }
 
@@ -82,13 +84,13 @@ int cmd_append_to_file(struct shell *sh, struct args *args, struct err *err)
         return fail(err, ERR_IO, "missing destination argument");
     struct options o;
     TRY(options_parse(sh, args, &o, err));
-    bool new_block = option_on(&o, "n");
+    bool new_block = option_on(&o, "n"), mixed = false;
     struct items target = {0}, sources = {0};
     int rc = find_target(sh, args_last(args), &target, err);
     if (rc == 0)
-        rc = find_sources(sh, args, &sources, err);
+        rc = find_sources(sh, args, &sources, &mixed, err);
     if (rc == 0)
-        rc = append_to(&target.at[0], new_block, &sources, err);
+        rc = append_to(&target.at[0], new_block, &sources, mixed, err);
     items_fini(&target);
     items_fini(&sources);
     return rc;

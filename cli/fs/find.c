@@ -101,8 +101,9 @@ static int parse(struct find *f, const struct args *words, struct err *err)
         } else if (strcmp(word, "(") == 0) {
             open++;
         } else if (strcmp(word, ")") == 0) {
-            if (open-- == 0)
-                return 0; /* as in Hadoop, the end of all */
+            if (open == 0)
+                break; /* as in Hadoop, the end of all */
+            open--;
         } else {
             TRY(parse_word(f, words, &i, err));
             wants_term = false;
