@@ -28,4 +28,5 @@ equal() { # each finalized block and its checksums: three copies, one content
     END { for (name in copies) if (copies[name] != 3) { print name, "has", copies[name], "copies"; bad = 1 }; exit bad }' >"$scratch/unequal"
 }
 wait_until 30 equal || fail "replicas differ: $(cat "$scratch/unequal")"
-[ -z "$(find "$dir" -path '*/rbw/blk_*')" ] || fail "replicas are still being written: $(find "$dir" -path '*/rbw/blk_*')"
+none_open() { [ -z "$(find "$dir" -path '*/rbw/blk_*')" ]; } # those without a byte go with a heartbeat
+wait_until 30 none_open || fail "replicas are still being written: $(find "$dir" -path '*/rbw/blk_*')"
