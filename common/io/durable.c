@@ -27,6 +27,24 @@ int file_write_full(int fd, const void *data, size_t size, const char *what, str
     return 0;
 }
 
+int file_read_at(int fd, void *data, size_t size, uint64_t offset, const char *what,
+                 struct err *err)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(fd, (uint8_t *)data + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(err, "reading %s", what);
+        if (n == 0)
+            return fail(err, ERR_CORRUPT, "%s ends before byte %llu", what,
+                        (unsigned long long)(offset + size));
+        done += (size_t)n;
+    }
+    return 0;
+}
+
 int durable_sync_dir(const char *dir, struct err *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -27,6 +27,9 @@ must_use int durable_mkdirs(const char *dir, unsigned mode, struct err *err);
 must_use int file_read(const char *path, size_t max_size, struct buf *b, struct err *err);
 must_use int file_write_full(int fd, const void *data, size_t size, const char *what,
                              struct err *err);
+/* All of size; ERR_CORRUPT when the file ends before. */
+must_use int file_read_at(int fd, void *data, size_t size, uint64_t offset, const char *what,
+                          struct err *err);
 /* Takes <dir>/in_use.lock (fcntl, text pid@host); ERR_LOCKED names who holds it. Close the fd to
  * release. */
 must_use int lock_dir(const char *dir, int *ret_fd, struct err *err);

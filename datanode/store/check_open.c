@@ -25,22 +25,6 @@ struct check {
     uint8_t *data, *sum_bytes;
 };
 
-static int read_at(int fd, void *data, size_t size, uint64_t offset, struct err *err)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = pread(fd, (uint8_t *)data + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fail_errno(err, "reading an open replica");
-        if (n == 0)
-            return fail(err, ERR_CORRUPT, "an open replica is shorter than it was");
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 /* The first chunk of [from, to) that doesn't fit its checksum, or `to`. */
 static int first_bad(const struct check *c, uint64_t from, uint64_t to, uint64_t *ret,
                      struct err *err)
@@ -52,8 +36,9 @@ static int first_bad(const struct check *c, uint64_t from, uint64_t to, uint64_t
         uint64_t size = n * chunk;
         if (size > c->data_size - at * chunk)
             size = c->data_size - at * chunk;
-        TRY(read_at(c->data_fd, c->data, (size_t)size, at * chunk, err));
-        TRY(read_at(c->meta_fd, c->sum_bytes, (size_t)n * 4, META_HEADER_SIZE + at * 4, err));
+        TRY(file_read_at(c->data_fd, c->data, (size_t)size, at * chunk, "an open replica", err));
+        TRY(file_read_at(c->meta_fd, c->sum_bytes, (size_t)n * 4, META_HEADER_SIZE + at * 4,
+                         "an open replica", err));
         for (uint64_t i = 0; i < n; i++) {
             size_t left = (size_t)(size - i * chunk), length = left < chunk ? left : chunk;
             if (crc_verify(c->kind, c->data + i * chunk, length, c->sum_bytes + i * 4, 0, NULL) !=
@@ -87,11 +72,12 @@ static int partial_chunk(const struct check *c, uint64_t index, uint32_t *ret_si
     uint32_t chunk = c->kind.bytes_per_chunk, stored = 0, crc = 0;
     uint64_t start = index * chunk;
     uint64_t rest = c->data_size - start < chunk ? c->data_size - start : chunk;
-    TRY(read_at(c->data_fd, c->data, (size_t)rest, start, err));
+    TRY(file_read_at(c->data_fd, c->data, (size_t)rest, start, "an open replica", err));
     bool has_sum = index < c->sums;
     if (has_sum) {
         uint8_t bytes[4];
-        TRY(read_at(c->meta_fd, bytes, 4, META_HEADER_SIZE + index * 4, err));
+        TRY(file_read_at(c->meta_fd, bytes, 4, META_HEADER_SIZE + index * 4, "an open replica",
+                         err));
         struct reader r = reader_of(bytes, 4);
         stored = read_u32(&r);
     }
@@ -136,7 +122,8 @@ static bool is_cut(const struct check *c, uint64_t meta_size, uint64_t length, u
         return true;
     uint8_t bytes[4], want[4];
     put_u32(want, partial_crc);
-    return read_at(c->meta_fd, bytes, 4, meta_size - 4, NULL) == 0 && memcmp(bytes, want, 4) == 0;
+    return file_read_at(c->meta_fd, bytes, 4, meta_size - 4, "an open replica", NULL) == 0 &&
+           memcmp(bytes, want, 4) == 0;
 }
 
 static int examine(const struct check *c, uint64_t *ret_length, uint32_t *ret_crc, struct err *err)
@@ -163,7 +150,7 @@ static int read_header(struct check *c, uint64_t meta_size, struct err *err)
 {
     uint8_t header[META_HEADER_SIZE];
     if (meta_size >= META_HEADER_SIZE) {
-        TRY(read_at(c->meta_fd, header, sizeof(header), 0, err));
+        TRY(file_read_at(c->meta_fd, header, sizeof(header), 0, "an open replica", err));
         struct err bad = {0};
         if (meta_header_decode(header, &c->kind, &bad) == 0) {
             c->sums = (meta_size - META_HEADER_SIZE) / 4;

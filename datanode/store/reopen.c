@@ -93,22 +93,6 @@ static struct replica_writer writer_of(struct block_pool *p, const struct replic
 
 /* --- files --- */
 
-static int read_exactly(int fd, void *data, size_t size, uint64_t offset, struct err *err)
-{
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = pread(fd, (uint8_t *)data + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fail_errno(err, "reading a replica");
-        if (n == 0)
-            return fail(err, ERR_CORRUPT, "a replica is shorter than it was");
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 /* The same bytes in a file of its own, when an upgrade's snapshot shares it. */
 static int break_links(const char *path, struct err *err)
 {
@@ -155,7 +139,7 @@ static int open_files(struct replica_writer *w, enum place place, struct err *er
     w->meta_fd = open(meta.text, O_RDWR | O_CLOEXEC);
     if (w->meta_fd < 0)
         return fail_errno(err, "opening %s", meta.text);
-    TRY(read_exactly(w->meta_fd, header, sizeof(header), 0, err));
+    TRY(file_read_at(w->meta_fd, header, sizeof(header), 0, "a replica", err));
     return meta_header_decode(header, &w->kind, err);
 }
 
@@ -163,7 +147,7 @@ static int stored_sum(const struct replica_writer *w, uint64_t chunk, uint32_t *
                       struct err *err)
 {
     uint8_t bytes[4];
-    TRY(read_exactly(w->meta_fd, bytes, 4, META_HEADER_SIZE + chunk * 4, err));
+    TRY(file_read_at(w->meta_fd, bytes, 4, META_HEADER_SIZE + chunk * 4, "a replica", err));
     struct reader r = reader_of(bytes, 4);
     *ret = read_u32(&r);
     return 0;
@@ -184,7 +168,7 @@ static int chunk_crc(const struct replica_writer *w, uint64_t length, const uint
     uint8_t *data = malloc(chunk);
     if (data == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a chunk");
-    int rc = read_exactly(w->data_fd, data, have, start, err);
+    int rc = file_read_at(w->data_fd, data, have, start, "a replica", err);
     if (rc == 0 && known != NULL && have < chunk)
         want = *known;
     else if (rc == 0)
