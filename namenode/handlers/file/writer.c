@@ -42,6 +42,8 @@ int writer_file(struct call *c, const char *path, uint64_t file_id, const char *
         h = ns_find_id(ns_of(c), file_id);
         if (h != 0)
             TRY(ns_resolve_inode(ns_of(c), h, arena_of(c), ret, &c->err));
+        else if (path[0] != '/')
+            return fail(&c->err, ERR_ASSERTION, "Absolute path required, but got '%s'", path);
     } else {
         TRY(call_resolve(c, path, PATH_WRITE, ret));
         h = resolved_last(ret);

@@ -49,6 +49,7 @@ int fs_createSymlink(struct call *c)
     if (r.found < r.depth)
         TRY(call_make_dirs(c, &r, r.depth - 1, ns_implied_parent_mode(ns_of(c), &r, mode, true),
                            -1));
+    TRY(call_check_new_quota(c, &r));
     struct edit e = {.code = OP_symlink};
     e.symlink = (struct op_symlink){
         .inode_id = ns_last_inode_id(ns_of(c)) + 1,

@@ -186,6 +186,19 @@ Test(names, symlinks_need_the_switch)
     cr_assert_str_eq(((const Cp__GetLinkTargetResponse *)f.call.response)->target_path, "../a");
 }
 
+Test(names, symlinks_count_in_quotas)
+{
+    Cp__SetQuotaRequest req = CP__SET_QUOTA_REQUEST__INIT;
+    f.settings.symlinks_enabled = true;
+    req.path = (char *)"/q";
+    req.namespace_quota = 2;
+    req.storagespace_quota = INT64_MAX;
+    cr_assert_eq(do_mkdirs(&f, "/q"), 0);
+    cr_assert_eq(client_call(&f, CLIENT_setQuota, &req.base), 0, "%s", f.call.err.text);
+    cr_assert_eq(link_to("a", "/q/1", false), 0);
+    cr_assert_eq(link_to("a", "/q/2", false), ERR_NS_QUOTA);
+}
+
 /* ---- storage policies ---- */
 
 static int set_policy(const char *path, const char *name)
