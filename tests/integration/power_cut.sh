@@ -17,7 +17,7 @@ fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))'
   wait_until 20 gone || fail "the servers don't die"
   umount "$disk" || fail "the disk is busy after the cut"
 }
-truncate -s 4G "$scratch/disk.img"
+truncate -s 32G "$scratch/disk.img" # sparse, room for many cuts
 mkfs.ext4 -q "$scratch/disk.img" || fail "mkfs.ext4"
 mount -o loop "$scratch/disk.img" "$disk" || { echo "no file systems in files can be mounted here (root, loop devices)"; exit 77; }
 start "at first"
@@ -25,6 +25,7 @@ for ((cut = 1; cut <= cuts; cut++)); do
   "$HADRON_BIN/ledger" "hdfs://127.0.0.1:$base" write $((RANDOM * 100 + cut)) 4 "$scratch/ledger" &
   writer=$!
   sleep $((2 + RANDOM % 4)).$((RANDOM % 100))
+  kill -0 $writer || fail "the writers ended before power cut $cut"
   power_cut
   kill -9 $writer
   wait $writer 2>/dev/null
