@@ -26,6 +26,7 @@ int status_datanode(struct call *c, uint32_t node_index, Hdfs__DatanodeInfo **re
     id->info_secure_port = node->info_secure_port;
     info->id = id;
     info->location = node->rack;
+    info->upgrade_domain = node->upgrade_domain;
     info->has_admin_state = true;
     info->admin_state = (Hdfs__DatanodeInfo__AdminState)node->admin;
 #define SET(field, value)     \

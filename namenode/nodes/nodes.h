@@ -67,6 +67,7 @@ struct node_recovery; /* to lead the recovery of one */
 
 struct node {
     char *uuid, *ip, *hostname, *software_version, *rack;
+    char *upgrade_domain; /* from the hosts file; NULL: none is set */
     uint32_t xfer_port, info_port, ipc_port, info_secure_port;
     uint32_t storages; /* first storage, 0: none yet */
     uint32_t rack_id;  /* equal for nodes of the same rack */
@@ -199,9 +200,11 @@ uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b);
 /* The same to a machine that is no DataNode but of which the rack is known (NULL: unknown,
  * farthest). */
 uint32_t nodes_rack_distance(const struct nodes *n, uint32_t node, const char *rack);
-/* Changes when a node moves to another rack, and when the cluster becomes or ceases to be one of
+/* Changes when a node moves to another rack or upgrade domain, and when the cluster becomes or ceases to be one of
  * several racks: rules about racks must be looked at again. */
 uint32_t nodes_topology_version(const struct nodes *n);
+/* NULL or "": none. It survives registrations. Only ERR_NO_MEMORY. */
+must_use int nodes_set_upgrade_domain(struct nodes *n, uint32_t node, const char *domain);
 uint32_t nodes_live_rack_count(const struct nodes *n);
 uint32_t nodes_live_count(const struct nodes *n);
 

@@ -50,6 +50,7 @@ static void node_fini(struct node *node)
     free(node->hostname);
     free(node->software_version);
     free(node->rack);
+    free(node->upgrade_domain);
     copies_free(node->copies);
     recoveries_free(node->recoveries);
     idmap_fini(&node->invalid_ids);

@@ -31,6 +31,22 @@ uint32_t nodes_live_rack_count(const struct nodes *n)
     return n->live_rack_count;
 }
 
+int nodes_set_upgrade_domain(struct nodes *n, uint32_t i, const char *domain)
+{
+    struct node *node = nodes_at_mut(n, i);
+    const char *old = node->upgrade_domain == NULL ? "" : node->upgrade_domain;
+    const char *wanted = domain == NULL ? "" : domain;
+    if (strcmp(old, wanted) == 0)
+        return 0;
+    char *copy = wanted[0] == '\0' ? NULL : strdup(wanted);
+    if (wanted[0] != '\0' && copy == NULL)
+        return ERR_NO_MEMORY;
+    free(node->upgrade_domain);
+    node->upgrade_domain = copy;
+    n->topology_version++;
+    return 0;
+}
+
 static uint32_t components(const char *path)
 {
     uint32_t count = 0;
