@@ -168,6 +168,7 @@ static int start_control(struct datanode *dn, struct err *err)
                                 .store = dn->store,
                                 .copier = dn->copier,
                                 .recoverer = dn->recoverer,
+                                .balance = dn->pipeline.balance,
                                 .slow = &dn->slow,
                                 .host_name = dn->host_name,
                                 .ip = dn->ip,
@@ -180,6 +181,38 @@ static int start_control(struct datanode *dn, struct err *err)
     TRY(control_new(&o, &dn->control, err));
     TRY(start_ipc(dn, err));
     return control_run(dn->control, ipc_port(dn->ipc), err);
+}
+
+/* The throttles of the data port; they end with the node, whoever waits in them. */
+static int start_throttles(struct datanode *dn, struct err *err)
+{
+    struct pipeline_config *p = &dn->pipeline;
+    p->balance = throttle_new((uint64_t)conf_size(dn->conf, CONF_dn_balance_bandwidth));
+    p->transfer = throttle_new((uint64_t)conf_size(dn->conf, CONF_dn_transfer_bandwidth));
+    p->write = throttle_new((uint64_t)conf_size(dn->conf, CONF_dn_write_bandwidth));
+    p->read = throttle_new((uint64_t)conf_size(dn->conf, CONF_dn_read_bandwidth));
+    if (p->balance == NULL || p->transfer == NULL || p->write == NULL || p->read == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for a datanode");
+    throttle_set_limit(p->balance, (unsigned)conf_int(dn->conf, CONF_dn_balance_moves));
+    return 0;
+}
+
+static void end_throttles(struct datanode *dn)
+{
+    struct pipeline_config *p = &dn->pipeline;
+    throttle_end(p->balance);
+    throttle_end(p->transfer);
+    throttle_end(p->write);
+    throttle_end(p->read);
+}
+
+static void free_throttles(struct datanode *dn)
+{
+    struct pipeline_config *p = &dn->pipeline;
+    throttle_free(p->balance);
+    throttle_free(p->transfer);
+    throttle_free(p->write);
+    throttle_free(p->read);
 }
 
 static int start(struct datanode *dn, struct err *err)
@@ -201,6 +234,7 @@ static int start(struct datanode *dn, struct err *err)
         .tell_slow = conf_bool(conf, CONF_dn_slownode),
         .slow = &dn->slow,
     };
+    TRY(start_throttles(dn, err));
     TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
     TRY(recoverer_new(dn->store, dn->pipeline.use_hostname, &dn->recoverer, err));
     TRY(start_data(dn, err));
@@ -252,6 +286,7 @@ void datanode_stop(struct datanode *dn)
 {
     if (dn == NULL)
         return;
+    end_throttles(dn);
     status_page_stop(dn->page);
     ipc_stop(dn->ipc);
     if (dn->control != NULL)
@@ -262,6 +297,7 @@ void datanode_stop(struct datanode *dn)
     copier_free(dn->copier);
     recoverer_free(dn->recoverer);
     control_free(dn->control);
+    free_throttles(dn);
     store_close(dn->store);
     conf_free(dn->conf);
     pthread_mutex_destroy(&dn->lock);

@@ -83,7 +83,7 @@ static void run(struct actor *a, const Dp__DatanodeCommand *command)
         break;
     case COMMAND(BalancerBandwidthCommand):
         if (command->balancer_cmd != NULL && command->balancer_cmd->bandwidth > 0)
-            atomic_store(&a->control->bandwidth, command->balancer_cmd->bandwidth);
+            throttle_set(a->control->options.balance, command->balancer_cmd->bandwidth);
         break;
     case COMMAND(FinalizeCommand):  /* there is never a previous version to drop */
     case COMMAND(KeyUpdateCommand): /* tokens are not checked while authentication is simple */

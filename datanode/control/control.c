@@ -51,7 +51,6 @@ int control_new(const struct control_options *o, struct control **ret, struct er
         return fail(err, ERR_NO_MEMORY, "no memory for the control threads");
     c->options = *o;
     CHECK(pthread_mutex_init(&c->claim_lock, NULL) == 0);
-    atomic_store(&c->bandwidth, (uint64_t)conf_size(o->conf, CONF_dn_balance_bandwidth));
     struct rpc_client_options rpc = {.call_timeout_ms = CALL_TIMEOUT_MS};
     struct addr addrs[MAX_NAMENODES];
     size_t count = 0;
@@ -135,7 +134,7 @@ void control_bad_block(struct control *c, const char *pool, const struct block *
 
 uint64_t control_bandwidth(const struct control *c)
 {
-    return atomic_load(&c->bandwidth);
+    return throttle_rate(c->options.balance);
 }
 
 bool control_registered(const struct control *c)

@@ -19,7 +19,8 @@ struct control_options {
     struct store *store;
     struct copier *copier;
     struct recoverer *recoverer;
-    atomic_bool *slow; /* what the NameNode says of this node */
+    struct throttle *balance; /* the NameNode sets its rate */
+    atomic_bool *slow;        /* what the NameNode says of this node */
     const char *host_name, *ip;
     uint16_t data_port, info_port;
     unsigned (*transfers)(void *ctx); /* running operations of the data port */

@@ -64,7 +64,6 @@ struct control {
     struct actor actors[MAX_NAMENODES];
     size_t actor_count;
     atomic_size_t refused;
-    atomic_uint_fast64_t bandwidth;
     pthread_mutex_t claim_lock; /* guards claims */
     struct claim {
         char pool_id[256];

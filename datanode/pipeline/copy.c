@@ -74,7 +74,10 @@ static int read_answer(struct mirror *m, struct err *err)
 static int copy_to(const struct pipeline_config *config, const struct copy_request *q,
                    const struct replica_reader *r, struct mirror *m, struct err *err)
 {
-    struct send_range range = {.length = r->block.length, .with_sums = true, .packet = COPY_PACKET};
+    struct send_range range = {.length = r->block.length,
+                               .with_sums = true,
+                               .packet = COPY_PACKET,
+                               .throttle = config->transfer};
     TRY(mirror_connect(m, config, q->targets[0], q->target_count, err));
     TRY(send_write_op(m->in.fd, q, r, err));
     TRY(send_replica(m->in.fd, r, &range, err));

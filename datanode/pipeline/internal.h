@@ -71,6 +71,7 @@ struct stream {
     size_t downstream;    /* nodes behind this one */
     bool acks;            /* a client waits for them */
     bool to_rbw;          /* a copy that becomes RBW, not FINALIZED */
+    struct throttle *throttle;
 };
 /* Takes the writer, whatever happens. */
 must_use int stream_run(struct stream *s, struct err *err);
@@ -81,6 +82,7 @@ struct send_range {
     bool with_sums;
     uint32_t packet;
     bool drop_behind;
+    struct throttle *throttle;
 };
 /* Where data of the range starts, for the answer before the packets. */
 uint64_t send_start(const struct replica_reader *r, const struct send_range *range);

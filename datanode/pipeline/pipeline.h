@@ -8,6 +8,7 @@
 
 #include "common/xfer/xfer.h"
 #include "datanode/store/store.h"
+#include "datanode/throttle/throttle.h"
 
 struct pipeline_config {
     struct store *store;
@@ -21,6 +22,13 @@ struct pipeline_config {
     bool tell_load, tell_slow; /* in acknowledgements */
     double load_limit;         /* of a processor */
     atomic_bool *slow;         /* the NameNode calls this node slow */
+    /* bytes a second, each NULL for no limit: moves of the balancer (also how many at a time),
+     * copies to other nodes, blocks that come in, blocks that are read */
+    struct throttle *balance, *transfer, *write, *read;
+    /* Something is wrong with the bytes of a replica, or seems so: it is to be looked at soon. May
+     * be NULL; never waits. */
+    void (*suspect)(void *ctx, const char *pool_id, const struct block *block);
+    void *suspect_ctx;
 };
 
 /* What a worker may block on, so that a stopping node or another writer of the replica can end it.

@@ -189,6 +189,7 @@ static int run(struct write_op *w, struct err *err)
                        .writer = &w->writer,
                        .downstream = mirror_open(&w->mirror) ? w->op->n_targets : 0,
                        .acks = w->client,
+                       .throttle = config->write,
                        .to_rbw = w->op->stage == STAGE(TRANSFER_RBW)};
     TRY(stream_run(&s, err));
     if (w->transfer)

@@ -27,6 +27,7 @@ struct sender {
     uint64_t at, end;
     int64_t seqno;
     uint8_t *buffer; /* header and checksums */
+    struct throttle *throttle;
 };
 
 static uint32_t chunk_of(const struct replica_reader *r, bool with_sums)
@@ -113,6 +114,7 @@ static int send_packet(struct sender *s, struct err *err)
     if (s->with_sums)
         p.sums_size = (uint32_t)crc_sums_size(s->replica->kind, p.data_size);
     size_t size = xfer_packet_encode(&p, s->buffer);
+    throttle_use(s->throttle, size + p.sums_size + p.data_size);
     if (p.sums_size > 0)
         TRY(replica_sums(s->replica, s->at / s->chunk, p.sums_size / 4, s->buffer + size, err));
     TRY(send_bytes(s->fd, s->buffer, size + p.sums_size, p.data_size > 0 ? MSG_MORE : 0, err));
@@ -123,6 +125,7 @@ int send_replica(int fd, const struct replica_reader *r, const struct send_range
                  struct err *err)
 {
     struct sender s = {.fd = fd,
+                       .throttle = range->throttle,
                        .replica = r,
                        .with_sums = range->with_sums && r->kind.type != CRC_NULL,
                        .chunk = chunk_of(r, range->with_sums),
@@ -218,7 +221,8 @@ int op_read_block(struct transfer *t, const Xfer__OpReadBlock *op, struct err *e
                                .length = op->len,
                                .with_sums = op->send_checksums,
                                .packet = t->config->read_packet,
-                               .drop_behind = t->config->drop_behind_reads};
+                               .drop_behind = t->config->drop_behind_reads,
+                               .throttle = t->config->read};
     const Xfer__CachingStrategy *caching = op->caching_strategy;
     if (caching != NULL && caching->has_drop_behind)
         range.drop_behind = caching->drop_behind;

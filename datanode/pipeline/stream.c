@@ -223,6 +223,7 @@ static int take_packet(struct run *r, struct err *err)
     struct err own = {0};
     TRY(incoming_receive(&r->incoming, r->s->transfer->in, err));
     TRY(check_packet(&r->incoming.packet, err));
+    throttle_use(r->s->throttle, r->incoming.packet.sums_size + r->incoming.packet.data_size);
     if (mirror_open(r->s->mirror) && incoming_forward(&r->incoming, r->s->mirror, &own) != 0)
         mirror_fails(r, &own);
     own = (struct err){0};
