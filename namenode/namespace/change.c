@@ -139,8 +139,9 @@ int ns_check_rename_old(const struct ns *ns, const struct resolved *src, struct 
     struct err ignored; /* what rename2 would throw is just "false" here */
     handle_t to = resolved_last(dst);
     *ret_ok = *ret_noop = false;
-    if (to != 0 && at_inode(ns, to)->type == INODE_DIR && src->depth > 0)
-        TRY(ns_resolve_child(ns, dst, resolved_name(src), arena, dst, err));
+    struct slice name = src->depth > 0 ? resolved_name(src) : (struct slice){0};
+    if (to != 0 && at_inode(ns, to)->type == INODE_DIR) /* whoever asks must be able to enter it */
+        TRY(ns_resolve_child(ns, dst, name, arena, dst, err));
     if (check_rename_source(src, &ignored) != 0)
         return 0;
     if (strcmp(src->text, dst->text) == 0) {

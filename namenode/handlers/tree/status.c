@@ -2,7 +2,7 @@
  * times. */
 #include "namenode/handlers/call.h"
 
-/* "/.reserved" and "/.snapshot", which have no inode. */
+/* "/.reserved" and "/.snapshot", which have no inode: their id is Hadoop's -1. */
 static int reserved_status(struct call *c, uint32_t mode, Hdfs__HdfsFileStatus **ret)
 {
     NEW(c, Hdfs__HdfsFileStatus, hdfs__hdfs_file_status, status);
@@ -13,6 +13,8 @@ static int reserved_status(struct call *c, uint32_t mode, Hdfs__HdfsFileStatus *
     status->children_num = 0;
     status->permission = permission;
     status->owner = status->group = (char *)"";
+    status->has_file_id = true;
+    status->file_id = UINT64_MAX;
     *ret = status;
     return 0;
 }

@@ -78,7 +78,7 @@ public final class Main {
       return true;
     }
     for (String[] e : excluded) {
-      if (op.name.matches(e[0]) && Pattern.compile(e[1], Pattern.DOTALL).matcher(a + " | " + b).find()) {
+      if ((op.name.matches(e[0]) || op.toString().matches(e[0])) && Pattern.compile(e[1], Pattern.DOTALL).matcher(a + " | " + b).find()) {
         set_aside.merge(e[0] + ": " + (e.length > 2 ? e[2] : ""), 1, Integer::sum);
         return a.startsWith("!") == b.startsWith("!");
       }

@@ -70,6 +70,32 @@ Test(tree, rename_answers_false_rename2_fails, .init = setup, .fini = teardown)
     cr_assert_not_null(status("/e/a/b"));
 }
 
+Test(tree, the_root_is_not_renamed_into_what_may_not_be_entered, .init = setup, .fini = teardown)
+{
+    bool ok = true;
+    Cp__SetPermissionRequest req = CP__SET_PERMISSION_REQUEST__INIT;
+    Hdfs__FsPermission mode = HDFS__FS_PERMISSION__INIT;
+    cr_assert_eq(do_mkdirs(&f, "/closed"), 0);
+    cr_assert_eq(do_rename("/", "/closed", &ok), 0);
+    cr_assert(!ok);
+    mode.perm = 0700;
+    req.src = (char *)"/closed";
+    req.permission = &mode;
+    cr_assert_eq(client_call(&f, CLIENT_setPermission, &req.base), 0, "%s", f.call.err.text);
+    mode.perm = 0777;
+    req.src = (char *)"/";
+    cr_assert_eq(client_call(&f, CLIENT_setPermission, &req.base), 0, "%s", f.call.err.text);
+    f.user = "mallory";
+    cr_assert_eq(do_rename("/", "/closed", &ok), ERR_ACCESS);
+}
+
+Test(tree, what_is_no_inode_has_no_id, .init = setup, .fini = teardown)
+{
+    cr_assert(status("/.reserved")->has_file_id);
+    cr_assert_eq(status("/.reserved")->file_id, UINT64_MAX);
+    cr_assert_eq(status("/.snapshot")->file_id, UINT64_MAX);
+}
+
 Test(tree, delete_says_what_hdfs_says, .init = setup, .fini = teardown)
 {
     bool ok;
