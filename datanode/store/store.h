@@ -96,6 +96,29 @@ struct volume_failures {
 };
 void store_failures(struct store *s, struct volume_failures *ret);
 
+/* Hot swap. What a reconfiguration of dfs.datanode.data.dir calls (the handler of that key):
+ *
+ *     int store_reconfigure(struct store *s, const char *new_value,
+ *                           struct store_changes *ret, struct err *err);
+ *
+ * new_value is the whole new value, comma separated, "[SSD]file:///d1" or "/d1". Folders that are
+ * new in it (also ones that have failed) are opened and scanned, then those that are missing in it
+ * leave: their writers end, their replicas leave memory, heartbeats and reports no longer name
+ * them, and every NameNode gets a full report. One folder's trouble doesn't stop the others: 0 when
+ * all was done, else an error whose text has a line "FAILED TO ADD: <dir>: <why>" for each one that
+ * was not, which is the text of the property's answer; *ret is filled in both cases. Nothing is
+ * done when the value can't be read, names no folder, leaves no volume or changes a storage type.
+ * Takes as long as the scans: call it from a thread of your own, calls exclude each other. */
+struct store_changes {
+    size_t added, removed, unchanged, failed;
+};
+must_use int store_reconfigure(struct store *s, const char *new_value, struct store_changes *ret,
+                               struct err *err);
+/* The value of dfs.datanode.data.dir that is in force, without folders that have failed or could
+ * not be added: what a reconfiguration compares with the file. Adds to `out`, with a 0 at the end.
+ */
+must_use int store_data_dirs(struct store *s, struct buf *out, struct err *err);
+
 /* --- writing --- */
 
 struct replica_writer {
