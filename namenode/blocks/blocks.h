@@ -46,6 +46,8 @@ struct blocks_settings {
     double safemode_threshold;   /* dfs.namenode.safemode.threshold-pct, 0.999 */
     uint32_t safemode_min_nodes; /* dfs.namenode.safemode.min.datanodes, 0 */
     uint32_t safemode_replication; /* dfs.namenode.safemode.replication.min; 0: replication_min */
+    uint32_t maintenance_min;      /* dfs.namenode.maintenance.replication.min, 1 */
+    uint32_t replication_default;  /* dfs.replication, 3 */
     int64_t safemode_extension_ms; /* dfs.namenode.safemode.extension, 30 s */
 };
 /* Hadoop's defaults. */
@@ -180,11 +182,26 @@ size_t blocks_locations(struct blocks *b, handle_t block, const struct reader_hi
                         bool *ret_corrupt);
 
 struct replica_counts {
-    uint32_t live; /* matching, neither corrupt nor excess */
+    uint32_t live; /* matching, neither corrupt nor excess, on nodes in service */
     uint32_t corrupt, excess;
-    uint32_t stale;   /* of the live, corrupt and excess: on storages without a full report yet */
+    uint32_t stale;   /* of all that are recorded: on storages without a full report yet */
     uint32_t pending; /* copies under way */
+    /* Good ones on nodes that leave or have left the service; never counted as live. */
+    uint32_t decommissioning, decommissioned;
+    uint32_t entering; /* on live nodes that are entering maintenance */
+    uint32_t
+        maintenance; /* in maintenance: kept, also while the node is dead, but not to be read */
 };
+/* Those that hold the data. */
+static inline uint32_t replica_counts_good(const struct replica_counts *n)
+{
+    return n->live + n->decommissioning + n->decommissioned + n->entering + n->maintenance;
+}
+/* Those that can complete a block: a node doesn't leave before it is written. */
+static inline uint32_t replica_counts_usable(const struct replica_counts *n)
+{
+    return n->live + n->decommissioning + n->entering;
+}
 void blocks_count(const struct blocks *b, handle_t block, struct replica_counts *ret);
 /* All recorded replicas, for fsck and the like; flags as counts.  */
 struct replica_info {
@@ -193,8 +210,32 @@ struct replica_info {
 };
 size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_info *ret,
                        size_t max);
-bool blocks_min_replicated(const struct blocks *b, handle_t block); /* replication_min live ones */
+bool blocks_min_replicated(const struct blocks *b,
+                           handle_t block);                     /* replication_min usable ones */
 bool blocks_sufficient(const struct blocks *b, handle_t block); /* expected number of live ones */
+
+/* ---- nodes that leave the service, or come back ---- */
+
+/* nodes_set_admin, and the node's blocks are looked at again, in slices of blocks_tick. */
+void blocks_set_admin(struct blocks *b, uint32_t node, enum admin_state admin);
+/* What keeps a node from leaving. */
+struct leaving_block {
+    bool enough;    /* nothing: those in service are enough without it */
+    bool open;      /* it is being written; then only where it is written counts */
+    bool only_here; /* no node in service has it */
+};
+/* admin: of the node, DECOMMISSION_IN_PROGRESS or ENTERING_MAINTENANCE. */
+void blocks_check_leaving(const struct blocks *b, handle_t block, enum admin_state admin,
+                          struct leaving_block *ret);
+/* All blocks of a storage that stay, in slices, from its last to its first. */
+struct storage_walk {
+    uint32_t storage, left, changes;
+};
+struct storage_walk blocks_walk(const struct blocks *b, uint32_t storage);
+/* 0: the end. */
+size_t blocks_walk_next(const struct blocks *b, struct storage_walk *w, handle_t *ret, size_t max);
+/* Some block came or moved since it began, and may have been missed. */
+bool blocks_walk_missed(const struct blocks *b, const struct storage_walk *w);
 
 /* A reader or scanner says that the replica on that storage is bad. Unknown block or replica:
  * nothing happens. storage 0: the replica on `node`. */

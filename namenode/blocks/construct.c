@@ -242,14 +242,14 @@ bool blocks_min_replicated(const struct blocks *b, handle_t block)
 {
     struct replica_counts n;
     blocks_count(b, block, &n);
-    return n.live >= b->settings.replication_min;
+    return replica_counts_usable(&n) >= b->settings.replication_min;
 }
 
 bool blocks_sufficient(const struct blocks *b, handle_t block)
 {
     struct replica_counts n;
     blocks_count(b, block, &n);
-    return n.live >= block_at(b, block)->replication;
+    return n.live >= expected_live(b, block_at(b, block), &n);
 }
 
 bool blocks_complete(struct blocks *b, handle_t block)

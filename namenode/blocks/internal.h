@@ -88,6 +88,8 @@ struct storage_list {
     handle_t *at;
     uint32_t count, capacity, seen;
     struct block_report *report;
+    uint32_t renew;   /* the first so many are to be refreshed: the node's admin state changed */
+    uint32_t changes; /* counts what came or moved down, for walks */
 };
 
 struct queue {
@@ -126,6 +128,7 @@ struct blocks {
     struct safemode_state safemode;
     bool populating;        /* queues are kept */
     uint32_t scan_cursor;   /* next handle to classify; 0: nothing to scan */
+    uint32_t renewing;      /* storages whose `renew` isn't 0 */
     uint32_t topology_seen; /* version that the queues follow */
     int64_t redundancy_ms;  /* of the last iteration */
 };
@@ -169,6 +172,12 @@ static inline bool replica_is_live(const struct replica *r)
     return (r->tag & (REPLICA_CORRUPT | REPLICA_EXCESS)) == 0;
 }
 
+/* Live as counted: also on a node that is to stay. */
+static inline bool replica_in_service(const struct blocks *b, const struct replica *r)
+{
+    return replica_is_live(r) && node_in_service(nodes_at(b->nodes, replica_node(b, r)));
+}
+
 /* Its node is heard and the volume works; dead ones lose their replicas by and by. */
 static inline bool storage_usable(const struct blocks *b, uint32_t storage)
 {
@@ -201,6 +210,7 @@ struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, 
 struct storage_list *storage_list_of(struct blocks *b, uint32_t storage); /* NULL: no memory */
 void storage_list_mark_seen(struct blocks *b, struct storage_list *list, struct replica *r,
                             uint32_t storage);
+void storage_list_renew(struct blocks *b, struct storage_list *list, uint32_t count);
 uint64_t replica_stamp(const struct blocks *b, struct block *blk, const struct replica *r);
 
 /* construct.c */
@@ -222,6 +232,9 @@ void queue_leave(struct blocks *b, struct block *blk);
 void block_refresh(struct blocks *b, handle_t h);
 void count_replicas(const struct blocks *b, struct block *blk, struct replica_counts *ret);
 bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n);
+/* How many live ones the block is to have: those in maintenance come back. */
+uint32_t expected_live(const struct blocks *b, const struct block *blk,
+                       const struct replica_counts *n);
 
 /* redundancy.c */
 void pending_drop(struct blocks *b, struct block *blk); /* and its orders */

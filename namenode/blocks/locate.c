@@ -21,16 +21,25 @@ size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_in
     return blk->replica_count;
 }
 
-/* Smaller is better: distance, with silent nodes behind all others. */
+/* Smaller is better: distance, with silent nodes behind all others, and those that leave behind
+ * these: who is being decommissioned may be gone soon. */
 static uint32_t rank_of(const struct blocks *b, uint32_t storage, const struct reader_hint *reader,
                         int64_t mono_ms)
 {
-    enum { SILENT = 1 << 20, FAR = 1 << 19 };
+    enum { LEAVING = 1 << 21, SILENT = 1 << 20, FAR = 1 << 19 };
+    static const uint32_t order[] = {
+        [ADMIN_ENTERING_MAINTENANCE] = 1,
+        [ADMIN_DECOMMISSION_IN_PROGRESS] = 2,
+        [ADMIN_DECOMMISSIONED] = 3,
+        [ADMIN_IN_MAINTENANCE] = 4,
+    };
     uint32_t node = nodes_storage(b->nodes, storage)->node;
     uint32_t hops = reader->node != 0 ? nodes_distance(b->nodes, reader->node, node)
                                       : nodes_rack_distance(b->nodes, node, reader->rack);
-    bool silent = node_is_stale(nodes_at(b->nodes, node), nodes_settings_get(b->nodes), mono_ms);
-    return (hops < FAR ? hops : (uint32_t)FAR) + (silent ? (uint32_t)SILENT : 0);
+    const struct node *n = nodes_at(b->nodes, node);
+    bool silent = node_is_stale(n, nodes_settings_get(b->nodes), mono_ms);
+    return (hops < FAR ? hops : (uint32_t)FAR) + (silent ? (uint32_t)SILENT : 0) +
+           order[n->admin] * LEAVING;
 }
 
 static size_t add_replicas(const struct blocks *b, struct block *blk, uint32_t flag,
@@ -75,6 +84,17 @@ static size_t collect(const struct blocks *b, struct block *blk, struct location
     return count;
 }
 
+/* A node in maintenance may be switched off at any time: not read while another has the block. */
+static size_t without_maintenance(const struct blocks *b, const struct location *l, size_t count)
+{
+    size_t kept = count;
+    while (kept > 0 &&
+           nodes_at(b->nodes, nodes_storage(b->nodes, l[kept - 1].storage)->node)->admin ==
+               ADMIN_IN_MAINTENANCE)
+        kept--; /* they are the last ones */
+    return kept > 0 ? kept : count;
+}
+
 static void shuffle(struct location *l, size_t count, struct rng *rng)
 {
     for (size_t i = count; i > 1; i--) {
@@ -106,6 +126,7 @@ size_t blocks_locations(struct blocks *b, handle_t block, const struct reader_hi
     for (size_t i = 0; i < count; i++)
         l[i].rank = rank_of(b, l[i].storage, reader, mono_ms);
     sort_by_rank(l, count);
+    count = without_maintenance(b, l, count);
     if (count > max)
         count = max;
     for (size_t i = 0; i < count; i++)

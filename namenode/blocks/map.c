@@ -21,6 +21,8 @@ void blocks_settings_defaults(struct blocks_settings *s)
         .load_factor = 2.0,
         .safemode_threshold = 0.999F,
         .safemode_extension_ms = 30000,
+        .maintenance_min = 1,
+        .replication_default = 3,
     };
 }
 

@@ -37,7 +37,8 @@ static bool drain_node(struct blocks *b, uint32_t i, size_t *budget)
     bool more = false;
     for (uint32_t s = node->storages; s != 0; s = nodes_storage(b->nodes, s)->next) {
         const struct node_storage *storage = nodes_storage(b->nodes, s);
-        if (storage->block_count == 0 || (node->alive && !storage->failed))
+        bool kept = node->alive || (node_in_maintenance(node) && !node->gone); /* it comes back */
+        if (storage->block_count == 0 || (kept && !storage->failed))
             continue;
         drain_storage(b, s, budget);
         more |= storage->block_count > 0;
@@ -51,6 +52,31 @@ static bool drain_lost(struct blocks *b, size_t *budget)
     for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
         more |= drain_node(b, i, budget);
     return more;
+}
+
+/* ---- nodes whose admin state changed ---- */
+
+void blocks_set_admin(struct blocks *b, uint32_t i, enum admin_state admin)
+{
+    nodes_set_admin(b->nodes, i, admin);
+    for (uint32_t s = nodes_at(b->nodes, i)->storages; s != 0;) {
+        if (s < b->storage_capacity)
+            storage_list_renew(b, &b->storages[s], b->storages[s].count);
+        s = nodes_storage(b->nodes, s)->next;
+    }
+}
+
+static bool renew(struct blocks *b, size_t *budget)
+{
+    for (uint32_t s = 1; s < b->storage_capacity && b->renewing > 0 && *budget > 0; s++) {
+        struct storage_list *list = &b->storages[s];
+        while (list->renew > 0 && *budget > 0) {
+            storage_list_renew(b, list, list->renew - 1);
+            block_refresh(b, list->at[list->renew]);
+            spend(budget, 1);
+        }
+    }
+    return b->renewing > 0;
 }
 
 /* ---- removed blocks ---- */
@@ -101,6 +127,7 @@ bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budg
     bool more = drain_lost(b, &budget);
     more |= dispose_doomed(b, &budget);
     safemode_check(b, mono_ms);
+    more |= renew(b, &budget);
     more |= scan(b, &budget);
     if (b->populating && !blocks_in_safe_mode(b))
         redundancy(b, mono_ms, rng, &budget);

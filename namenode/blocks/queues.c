@@ -9,6 +9,24 @@
 
 #include "namenode/blocks/internal.h"
 
+static void count_good(const struct node *node, struct replica_counts *ret)
+{
+    switch (node->admin) {
+    case ADMIN_NORMAL:
+        ret->live++;
+        break;
+    case ADMIN_DECOMMISSION_IN_PROGRESS:
+        ret->decommissioning++;
+        break;
+    case ADMIN_DECOMMISSIONED:
+        ret->decommissioned++;
+        break;
+    default:
+        ret->entering += node->admin == ADMIN_ENTERING_MAINTENANCE && node->alive;
+        ret->maintenance += node->admin == ADMIN_IN_MAINTENANCE || !node->alive;
+    }
+}
+
 void count_replicas(const struct blocks *b, struct block *blk, struct replica_counts *ret)
 {
     *ret = (struct replica_counts){0};
@@ -16,7 +34,8 @@ void count_replicas(const struct blocks *b, struct block *blk, struct replica_co
     for (uint32_t i = 0; i < blk->replica_count; i++) {
         ret->corrupt += (r[i].tag & REPLICA_CORRUPT) != 0;
         ret->excess += (r[i].tag & REPLICA_EXCESS) != 0;
-        ret->live += replica_is_live(&r[i]);
+        if (replica_is_live(&r[i]))
+            count_good(nodes_at(b->nodes, replica_node(b, &r[i])), ret);
         ret->stale += !nodes_storage(b->nodes, replica_storage(&r[i]))->reported;
     }
     const struct side *side = side_of(b, blk);
@@ -27,6 +46,16 @@ void count_replicas(const struct blocks *b, struct block *blk, struct replica_co
 void blocks_count(const struct blocks *b, handle_t block, struct replica_counts *ret)
 {
     count_replicas(b, block_at(b, block), ret);
+}
+
+uint32_t expected_live(const struct blocks *b, const struct block *blk,
+                       const struct replica_counts *n)
+{
+    uint32_t kept = n->entering + n->maintenance, replication = blk->replication;
+    uint32_t min = b->settings.maintenance_min, rest = replication > kept ? replication - kept : 0;
+    if (min > replication)
+        min = replication;
+    return rest > min ? rest : min;
 }
 
 /* Some corrupt replica isn't worth keeping: there are enough good ones, or more replicas in all
@@ -49,7 +78,8 @@ static bool on_one_rack(const struct blocks *b, struct block *blk)
     const struct replica *r = replicas_of(b, blk);
     uint32_t rack = 0;
     for (uint32_t i = 0; i < blk->replica_count; i++) {
-        if (!replica_is_live(&r[i]))
+        if (!replica_is_live(&r[i]) ||
+            node_decommissions(nodes_at(b->nodes, replica_node(b, &r[i]))))
             continue;
         uint32_t own = nodes_at(b->nodes, replica_node(b, &r[i]))->rack_id;
         if (rack != 0 && rack != own)
@@ -62,7 +92,7 @@ static bool on_one_rack(const struct blocks *b, struct block *blk)
 static bool is_safe(const struct blocks *b, const struct block *blk, const struct replica_counts *n)
 {
     return blk->state == BLOCK_COMPLETE &&
-           (blk->striped || n->live + n->excess >= b->settings.safemode_replication);
+           (blk->striped || replica_counts_good(n) + n->excess >= b->settings.safemode_replication);
 }
 
 static enum queue_id classify(const struct blocks *b, struct block *blk,
@@ -70,19 +100,60 @@ static enum queue_id classify(const struct blocks *b, struct block *blk,
 {
     if (blk->state != BLOCK_COMPLETE || !b->populating || blk->striped)
         return Q_NONE;
-    if (n->live == 0)
+    if (replica_counts_good(n) == 0)
         return Q_MISSING;
+    uint32_t expected = expected_live(b, blk, n);
     if (n->live > blk->replication || corrupt_removable(b, blk, n))
         return Q_EXTRA;
-    if (n->live < blk->replication) {
-        if (n->live + n->pending >= blk->replication)
+    if (n->live < expected) {
+        if (n->live + n->pending >= expected)
             return Q_NONE;
-        if (n->live == 1)
+        if (n->live <= 1)
             return Q_HIGHEST;
-        return n->live * 3 < blk->replication ? Q_VERY_LOW : Q_LOW;
+        return n->live * 3 < expected ? Q_VERY_LOW : Q_LOW;
     }
     bool spread = blk->replication < 2 || nodes_live_rack_count(b->nodes) < 2;
     return spread || n->pending > 0 || !on_one_rack(b, blk) ? Q_NONE : Q_BADLY;
+}
+
+/* Where it is being written, on nodes that stay: of one that is COMMITTED some may be recorded
+ * already. */
+static uint32_t open_in_service(const struct blocks *b, const struct block *blk,
+                                const struct replica_counts *n)
+{
+    const struct side *side = side_of(b, blk);
+    const struct construction *c = side == NULL ? NULL : side->construction;
+    uint32_t count = 0;
+    for (uint32_t i = 0; c != NULL && i < c->count; i++) {
+        uint32_t storage = c->expected[i].storage;
+        count += storage_usable(b, storage) && note_find(b, blk, storage) == NULL &&
+                 node_in_service(nodes_at(b->nodes, nodes_storage(b->nodes, storage)->node));
+    }
+    return count > n->live ? count : n->live;
+}
+
+void blocks_check_leaving(const struct blocks *b, handle_t block, enum admin_state admin,
+                          struct leaving_block *ret)
+{
+    struct block *blk = block_at(b, block);
+    struct replica_counts n;
+    bool maintenance = admin == ADMIN_ENTERING_MAINTENANCE;
+    count_replicas(b, blk, &n);
+    *ret = (struct leaving_block){.enough = true};
+    if (blk->striped)
+        return;
+    ret->open = blk->state != BLOCK_COMPLETE;
+    uint32_t live = ret->open ? open_in_service(b, blk, &n) : n.live;
+    uint32_t expected = expected_live(b, blk, &n), min = b->settings.maintenance_min;
+    if (ret->open)
+        ret->enough = live >= (maintenance ? min : b->settings.replication_min);
+    else if (live >= expected && blk->queue != Q_BADLY)
+        ret->enough = true;
+    else if (maintenance)
+        ret->enough = live >= (min < blk->replication ? min : blk->replication);
+    else
+        ret->enough = expected > live && live >= b->settings.replication_default;
+    ret->only_here = live == 0;
 }
 
 /* ---- the queues ---- */
@@ -128,7 +199,7 @@ static bool rescue_excess(struct blocks *b, struct block *blk, uint32_t wanted)
     struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count && rescued < wanted; i++) {
         uint32_t node = replica_node(b, &r[i]);
-        if ((r[i].tag & REPLICA_EXCESS) == 0 ||
+        if ((r[i].tag & REPLICA_EXCESS) == 0 || !node_in_service(nodes_at(b->nodes, node)) ||
             !nodes_invalidate_ordered(b->nodes, node, blk->id, blk->generation_stamp))
             continue;
         nodes_cancel_invalidate(b->nodes, node, blk->id);
@@ -146,8 +217,8 @@ void block_refresh(struct blocks *b, handle_t h)
     struct replica_counts n;
     count_replicas(b, blk, &n);
     bool complete = blk->state == BLOCK_COMPLETE;
-    if (complete && n.excess > 0 && n.live < blk->replication &&
-        rescue_excess(b, blk, blk->replication - n.live))
+    uint32_t expected = expected_live(b, blk, &n);
+    if (complete && n.excess > 0 && n.live < expected && rescue_excess(b, blk, expected - n.live))
         count_replicas(b, blk, &n);
     bool safe = is_safe(b, blk, &n);
     b->safe_count += (uint64_t)safe - blk->safe;
@@ -206,15 +277,18 @@ static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
     c->missing_one += blk->queue == Q_MISSING && blk->replication == 1;
     if (blk->queue != Q_NONE)
         CHECK(b->queues[blk->queue].at[blk->queue_pos] == h);
-    if (b->topology_seen == nodes_topology_version(b->nodes) && b->scan_cursor == 0)
+    if (b->topology_seen == nodes_topology_version(b->nodes) && b->scan_cursor == 0 &&
+        b->renewing == 0)
         CHECK(blk->queue == classify(b, blk, &n));
 }
 
 static void verify_storages(const struct blocks *b)
 {
+    uint32_t renewing = 0;
     for (uint32_t s = 1; s < b->storage_capacity; s++) {
         const struct storage_list *list = &b->storages[s];
-        CHECK(list->seen <= list->count);
+        CHECK(list->seen <= list->count && list->renew <= list->count);
+        renewing += list->renew > 0;
         if (s <= nodes_storage_count(b->nodes))
             CHECK(nodes_storage(b->nodes, s)->block_count == list->count);
         for (uint32_t i = 0; i < list->count; i++) {
@@ -222,6 +296,7 @@ static void verify_storages(const struct blocks *b)
             CHECK(r != NULL && r->pos == i);
         }
     }
+    CHECK(renewing == b->renewing);
 }
 
 void blocks_verify(const struct blocks *b)

@@ -90,8 +90,9 @@ void pending_expected(struct blocks *b, handle_t h)
     uint32_t targets[PENDING_EXPECTED_MAX], count = 0;
     for (uint32_t i = 0; c != NULL && i < c->count && count < PENDING_EXPECTED_MAX; i++) {
         uint32_t storage = c->expected[i].storage;
-        if (storage_usable(b, storage) &&
-            replica_find_node(b, blk, nodes_storage(b->nodes, storage)->node) == NULL)
+        uint32_t node = nodes_storage(b->nodes, storage)->node;
+        if (storage_usable(b, storage) && node_in_service(nodes_at(b->nodes, node)) &&
+            replica_find_node(b, blk, node) == NULL)
             targets[count++] = storage;
     }
     int64_t last_ms = b->pendings == NULL ? 0 : b->pendings->prev->since_ms; /* keeps (3) */
@@ -133,21 +134,36 @@ size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget)
 
 enum { NODES_NAMED_MAX = REPLICAS_MAX + 64 };
 
-/* The node to copy from: a random one of those with room; 0: none. */
+/* Keeps (2). Who is about to leave serves no writers, and may do more. */
+static uint32_t source_limit(const struct blocks *b, const struct block *blk,
+                             const struct node *node)
+{
+    return blk->queue == Q_HIGHEST || !node_in_service(node) ? b->settings.max_streams_hard
+                                                             : b->settings.max_streams;
+}
+
+/* The node to copy from: a random one of those with room; 0: none. Those that have left, or that
+ * may be switched off at any time, only if nobody else has it. */
 static uint32_t choose_source(const struct blocks *b, struct block *blk, struct rng *rng)
 {
-    uint32_t limit =
-        blk->queue == Q_HIGHEST ? b->settings.max_streams_hard : b->settings.max_streams;
-    uint32_t chosen = 0, seen = 0;
+    uint32_t chosen = 0, seen = 0, left = 0, left_seen = 0;
+    bool others = false;
     const struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++) {
         if (!replica_is_live(&r[i]) || !storage_usable(b, replica_storage(&r[i])))
             continue;
         uint32_t node = replica_node(b, &r[i]);
-        if (nodes_at(b->nodes, node)->copy_count < limit && rng_below(rng, ++seen) == 0)
-            chosen = node; /* keeps (2) */
+        const struct node *n = nodes_at(b->nodes, node);
+        bool gone = n->admin == ADMIN_DECOMMISSIONED || n->admin == ADMIN_IN_MAINTENANCE;
+        others |= !gone;
+        if (n->copy_count >= source_limit(b, blk, n))
+            continue;
+        if (gone && rng_below(rng, ++left_seen) == 0)
+            left = node;
+        else if (!gone && rng_below(rng, ++seen) == 0)
+            chosen = node;
     }
-    return chosen;
+    return others ? chosen : left;
 }
 
 struct node_lists {
@@ -162,7 +178,7 @@ static void list_nodes(const struct blocks *b, struct block *blk, struct node_li
     const struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++) {
         uint32_t node = replica_node(b, &r[i]);
-        if (replica_is_live(&r[i]) && storage_usable(b, replica_storage(&r[i])))
+        if (replica_in_service(b, &r[i]) && storage_usable(b, replica_storage(&r[i])))
             l->have[l->have_count++] = node;
         else
             l->avoid[l->avoid_count++] = node;
@@ -227,9 +243,9 @@ static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struc
     struct replica_counts n;
     count_replicas(b, blk, &n);
     uint32_t source = choose_source(b, blk, rng);
-    uint32_t have = n.live + n.pending;
-    uint32_t wanted = blk->queue == Q_BADLY ? 1 : blk->replication - have;
-    if (source == 0 || (blk->queue != Q_BADLY && have >= blk->replication))
+    uint32_t have = n.live + n.pending, expected = expected_live(b, blk, &n);
+    uint32_t wanted = blk->queue == Q_BADLY ? 1 : expected - have;
+    if (source == 0 || (blk->queue != Q_BADLY && have >= expected))
         return;
     uint32_t targets[NODES_NAMED_MAX];
     uint32_t count = choose_targets(b, blk, source, wanted, mono_ms, rng, targets);
@@ -276,7 +292,7 @@ static uint32_t rack_of(const struct blocks *b, const struct replica *r)
 
 static bool removable(const struct blocks *b, const struct replica *r)
 {
-    return replica_is_live(r) && storage_usable(b, replica_storage(r));
+    return replica_in_service(b, r) && storage_usable(b, replica_storage(r));
 }
 
 static uint32_t on_rack(const struct blocks *b, struct block *blk, uint32_t rack)

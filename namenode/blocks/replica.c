@@ -43,6 +43,21 @@ struct replica *replica_find_node(const struct blocks *b, struct block *blk, uin
 
 /* ---- the storage's side ---- */
 
+void storage_list_renew(struct blocks *b, struct storage_list *list, uint32_t count)
+{
+    b->renewing -= list->renew > 0;
+    list->renew = count;
+    b->renewing += list->renew > 0;
+}
+
+/* Its place changed: who walks over the list comes back to it. */
+static void list_moved(struct blocks *b, struct storage_list *list, uint32_t pos)
+{
+    list->changes++;
+    if (list->renew != 0 && pos >= list->renew)
+        storage_list_renew(b, list, pos + 1);
+}
+
 static void list_put(struct blocks *b, struct storage_list *list, uint32_t storage, uint32_t pos,
                      handle_t h)
 {
@@ -70,10 +85,13 @@ static void list_insert(struct blocks *b, struct storage_list *list, uint32_t st
 {
     uint32_t pos = list->count++;
     if (list->report != NULL) { /* newer than the report: not to be dropped as absent from it */
-        if (list->seen < pos)
+        if (list->seen < pos) {
             list_put(b, list, storage, pos, list->at[list->seen]);
+            list_moved(b, list, pos);
+        }
         pos = list->seen++;
     }
+    list->changes++;
     list_put(b, list, storage, pos, h);
     nodes_storage_mut(b->nodes, storage)->block_count = list->count;
 }
@@ -90,6 +108,8 @@ static void list_remove(struct blocks *b, struct storage_list *list, uint32_t st
     list->count--;
     if (pos != list->count)
         list_put(b, list, storage, pos, list->at[list->count]);
+    if (list->renew > list->count)
+        storage_list_renew(b, list, list->count);
     nodes_storage_mut(b->nodes, storage)->block_count = list->count;
 }
 
@@ -106,6 +126,36 @@ void storage_list_mark_seen(struct blocks *b, struct storage_list *list, struct 
     list_put(b, list, storage, pos, list->at[to]);
     list->at[to] = h;
     r->pos = to;
+    list_moved(b, list, pos);
+}
+
+struct storage_walk blocks_walk(const struct blocks *b, uint32_t storage)
+{
+    if (storage >= b->storage_capacity)
+        return (struct storage_walk){.storage = storage};
+    const struct storage_list *list = &b->storages[storage];
+    return (struct storage_walk){storage, list->count, list->changes};
+}
+
+size_t blocks_walk_next(const struct blocks *b, struct storage_walk *w, handle_t *ret, size_t max)
+{
+    size_t count = 0;
+    if (w->storage >= b->storage_capacity)
+        return 0;
+    const struct storage_list *list = &b->storages[w->storage];
+    if (w->left > list->count)
+        w->left = list->count;
+    while (count < max && w->left > 0) {
+        handle_t h = list->at[--w->left];
+        if (block_at(b, h)->state != BLOCK_NONE)
+            ret[count++] = h;
+    }
+    return count;
+}
+
+bool blocks_walk_missed(const struct blocks *b, const struct storage_walk *w)
+{
+    return w->storage < b->storage_capacity && b->storages[w->storage].changes != w->changes;
 }
 
 /* ---- the block's side ---- */

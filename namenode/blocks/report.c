@@ -90,7 +90,7 @@ static int good_replica(struct blocks *b, handle_t h, uint32_t storage)
     if (r->tag & REPLICA_EXCESS) {
         struct replica_counts n;
         count_replicas(b, blk, &n);
-        if (n.live < blk->replication)
+        if (n.live < expected_live(b, blk, &n))
             replica_set_excess(b, r, false);
         else
             (void)nodes_order_invalidate(

@@ -1,7 +1,7 @@
 /* heartbeat.c - who lives, who holds how much, who may send a full report. See nodes.h.
  * Thread: state. Time comes in.
  * Invariant: live_count, service_count, service_xceivers and the racks' live counts agree with the
- * nodes' `alive`, which only node_set_alive moves. */
+ * nodes' `alive` and `admin`, which only node_set_alive and nodes_set_admin move. */
 #include <stdlib.h>
 
 #include "namenode/nodes/internal.h"
@@ -14,25 +14,51 @@ static void count_service(struct nodes *n, const struct node *node, bool in)
     n->service_xceivers += in ? node->xceivers : -(uint64_t)node->xceivers;
 }
 
+/* What no rule may rely on: a rack whose nodes are all about to go counts as empty. */
+static void count_rack(struct nodes *n, const struct node *node, bool in)
+{
+    if (!node->alive || node_decommissions(node))
+        return;
+    struct rack *rack = &n->racks[node->rack_id - 1];
+    bool several = n->live_rack_count > 1;
+    if (in)
+        n->live_rack_count += rack->live++ == 0;
+    else
+        n->live_rack_count -= --rack->live == 0;
+    n->topology_version += several != (n->live_rack_count > 1);
+}
+
+void nodes_set_admin(struct nodes *n, uint32_t i, enum admin_state admin)
+{
+    struct node *node = nodes_at_mut(n, i);
+    struct node moved = *node;
+    moved.admin = (uint8_t)admin;
+    bool racks_change = node_decommissions(node) != node_decommissions(&moved);
+    count_service(n, node, false);
+    if (racks_change)
+        count_rack(n, node, false);
+    node->admin = (uint8_t)admin;
+    count_service(n, node, true);
+    if (racks_change)
+        count_rack(n, node, true);
+}
+
 void node_set_alive(struct nodes *n, struct node *node, bool alive)
 {
     if (node->alive == alive)
         return;
     CHECK(node->rack_id != 0 && !(alive && node->gone));
-    struct rack *rack = &n->racks[node->rack_id - 1];
-    bool several = n->live_rack_count > 1;
     if (alive) {
-        n->live_rack_count += rack->live++ == 0;
         n->live_count++;
         node->alive = true;
         count_service(n, node, true);
+        count_rack(n, node, true);
     } else {
         count_service(n, node, false);
+        count_rack(n, node, false);
         node->alive = false;
         n->live_count--;
-        n->live_rack_count -= --rack->live == 0;
     }
-    n->topology_version += several != (n->live_rack_count > 1);
 }
 
 int64_t nodes_dead_after_ms(const struct nodes_settings *s)
@@ -179,15 +205,29 @@ static void add_live(struct nodes_stats *ret, const struct node *node,
 {
     ret->live++;
     ret->stale += node_is_stale(node, settings, mono_ms);
+    ret->xceivers += node->xceivers;
+    ret->failed_volumes += node->failed_volumes;
+    if (node->admin == ADMIN_DECOMMISSIONED || node->admin == ADMIN_IN_MAINTENANCE)
+        return;
+    ret->cache_capacity += node->cache_capacity;
+    ret->cache_used += node->cache_used;
+    if (!node_in_service(node))
+        return;
     ret->capacity += node->capacity;
     ret->dfs_used += node->dfs_used;
     ret->remaining += node->remaining;
     ret->block_pool_used += node->block_pool_used;
     ret->non_dfs_used += node->non_dfs_used;
-    ret->cache_capacity += node->cache_capacity;
-    ret->cache_used += node->cache_used;
-    ret->xceivers += node->xceivers;
-    ret->failed_volumes += node->failed_volumes;
+}
+
+static void add_admin(struct nodes_stats *ret, const struct node *node)
+{
+    ret->decommissioning += node->admin == ADMIN_DECOMMISSION_IN_PROGRESS;
+    ret->decommissioned_live += node->admin == ADMIN_DECOMMISSIONED && node->alive;
+    ret->decommissioned_dead += node->admin == ADMIN_DECOMMISSIONED && !node->alive;
+    ret->entering_maintenance += node->admin == ADMIN_ENTERING_MAINTENANCE;
+    ret->maintenance_live += node->admin == ADMIN_IN_MAINTENANCE && node->alive;
+    ret->maintenance_dead += node->admin == ADMIN_IN_MAINTENANCE && !node->alive;
 }
 
 void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret)
@@ -200,6 +240,8 @@ void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret
             add_live(ret, node, &n->settings, mono_ms);
         else
             ret->dead += !node->gone;
+        if (!node->gone)
+            add_admin(ret, node);
     }
     ret->racks = n->live_rack_count;
     ret->in_service = n->service_count;

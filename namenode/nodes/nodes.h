@@ -78,6 +78,12 @@ struct node {
     bool must_register;
     bool heard_since_registration; /* a heartbeat came since it registered */
     bool drained;                  /* blocks: its open orders were taken back after it died */
+    bool disallowed; /* left the list of included hosts: it is told so when it calls */
+    /* How far an order to leave has come: complete blocks and blocks being written that need
+     * something before, those of them that no node in service holds, and since when (monotonic). */
+    uint32_t leaving_blocks, leaving_open_blocks, leaving_only_here;
+    int64_t leaving_since_ms;
+    int64_t maintenance_until_ms; /* wall */
     uint32_t registration; /* counts registrations; a report begun under an older one is void */
     uint64_t heartbeats;
     int64_t heard_ms;                  /* monotonic */
@@ -98,6 +104,19 @@ struct node {
     struct idmap invalid_ids;
     uint32_t next_same_ip;
 };
+
+static inline bool node_in_service(const struct node *node)
+{
+    return node->admin == ADMIN_NORMAL;
+}
+static inline bool node_decommissions(const struct node *node) /* or has done so */
+{
+    return node->admin == ADMIN_DECOMMISSION_IN_PROGRESS || node->admin == ADMIN_DECOMMISSIONED;
+}
+static inline bool node_in_maintenance(const struct node *node) /* or is about to be */
+{
+    return node->admin == ADMIN_ENTERING_MAINTENANCE || node->admin == ADMIN_IN_MAINTENANCE;
+}
 
 struct nodes;
 
@@ -171,6 +190,9 @@ must_use int nodes_heartbeat(struct nodes *n, uint32_t node, const struct node_h
 /* Marks those dead that were silent too long, rolls the scheduled counts. Returns how many died
  * now. */
 uint32_t nodes_check(struct nodes *n, int64_t mono_ms);
+/* Any move; the counts of nodes in service follow. Call blocks_set_admin instead, which lets the
+ * node's blocks follow too. */
+void nodes_set_admin(struct nodes *n, uint32_t node, enum admin_state admin);
 /* errorReport FATAL_DISK_ERROR, tests: dead at once; it must register again. */
 void nodes_declare_dead(struct nodes *n, uint32_t node);
 /* The next heartbeat of the node is answered with RegisterCommand (a report could not be processed
@@ -200,8 +222,8 @@ uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b);
 /* The same to a machine that is no DataNode but of which the rack is known (NULL: unknown,
  * farthest). */
 uint32_t nodes_rack_distance(const struct nodes *n, uint32_t node, const char *rack);
-/* Changes when a node moves to another rack or upgrade domain, and when the cluster becomes or ceases to be one of
- * several racks: rules about racks must be looked at again. */
+/* Changes when a node moves to another rack or upgrade domain, and when the cluster becomes or
+ * ceases to be one of several racks: rules about racks must be looked at again. */
 uint32_t nodes_topology_version(const struct nodes *n);
 /* NULL or "": none. It survives registrations. Only ERR_NO_MEMORY. */
 must_use int nodes_set_upgrade_domain(struct nodes *n, uint32_t node, const char *domain);
@@ -260,11 +282,14 @@ uint32_t node_storage_scheduled(const struct node_storage *s);
 /* ---- sums ---- */
 
 struct nodes_stats {
-    uint64_t capacity, dfs_used, remaining, block_pool_used, non_dfs_used; /* live nodes */
+    uint64_t capacity, dfs_used, remaining, block_pool_used,
+        non_dfs_used; /* of live nodes in service */
     uint64_t cache_capacity, cache_used;
     uint64_t invalidates; /* replicas that wait for deletion orders */
     uint32_t live, dead, stale, xceivers, failed_volumes, racks, in_service;
     uint32_t in_service_xceivers;
+    uint32_t decommissioning, decommissioned_live, decommissioned_dead;
+    uint32_t entering_maintenance, maintenance_live, maintenance_dead;
 };
 void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret);
 

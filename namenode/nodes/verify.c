@@ -49,7 +49,8 @@ void nodes_verify(const struct nodes *n)
         if (!node->alive)
             continue;
         live++;
-        racks += rack_live[node->rack_id]++ == 0;
+        if (!node_decommissions(node))
+            racks += rack_live[node->rack_id]++ == 0;
         service += node->admin == ADMIN_NORMAL;
         xceivers += node->admin == ADMIN_NORMAL ? node->xceivers : 0;
     }

@@ -11,8 +11,9 @@ static bool sufficiently_replicated(struct call *c, handle_t block)
 {
     struct replica_counts n;
     blocks_count(blocks_of(c), block, &n);
-    return n.live >= c->env->settings->replication_min ||
-           n.live >= nodes_live_count(nn_of(c)->nodes);
+    uint32_t usable = replica_counts_usable(&n);
+    return usable >= c->env->settings->replication_min ||
+           usable >= nodes_live_count(nn_of(c)->nodes);
 }
 
 static const char *block_text(struct call *c, handle_t block)
