@@ -74,6 +74,8 @@ static int filter_top(struct call *c, const char *path, handle_t *ret)
         return fail(&c->err, ERR_ASSERTION, "Absolute path required, but got '%s'", path);
     if (strncmp(path, "/.reserved", 10) == 0)
         return 0; /* files are listed, and compared, by their plain paths */
+    if (path[1] == '/' && path[2] != '/' && path[2] != '\0')
+        return 0; /* to Hadoop's Path "//a/b" is the path /b of an authority a: no file has it */
     if (ns_resolve(ns_of(c), NULL, path, PATH_READ_LINK, arena_of(c), &r, &ignored) == 0)
         *ret = resolved_last(&r);
     return 0;

@@ -63,6 +63,7 @@ Test(names, open_files_come_by_inode_id_a_page_at_a_time)
     cr_assert(page->n_entries == 2 && page->has_more);
     cr_assert_str_eq(page->entries[1]->path, "/d/2");
     cr_assert_eq(open_files(0, "/nothing")->n_entries, 0);
+    cr_assert_eq(open_files(0, "//d")->n_entries, 0, "the authority of a path");
     cr_assert_eq(do_complete(&f, "/d/3", "z", NULL, &done), 0);
     page = open_files(0, "/d/");
     cr_assert(page->n_entries == 2 && !page->has_more);
