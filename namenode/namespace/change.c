@@ -139,7 +139,7 @@ int ns_check_rename_old(const struct ns *ns, const struct resolved *src, struct 
     struct err ignored; /* what rename2 would throw is just "false" here */
     handle_t to = resolved_last(dst);
     *ret_ok = *ret_noop = false;
-    struct slice name = src->depth > 0 ? resolved_name(src) : (struct slice){0};
+    struct slice name = src->depth > 0 ? resolved_name(src) : slice_of("");
     if (to != 0 && at_inode(ns, to)->type == INODE_DIR) /* whoever asks must be able to enter it */
         TRY(ns_resolve_child(ns, dst, name, arena, dst, err));
     if (check_rename_source(src, &ignored) != 0)
