@@ -4,12 +4,15 @@
 #include "datanode.pb-c.h"
 #include "dnipc.pb-c.h"
 #include "ha.pb-c.h"
+#include "namenode.pb-c.h"
 #include "users.pb-c.h"
 
 #define CLIENT(name, stem, ...) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, CLIENT_##name},
 #define DATANODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_##name},
+#define NAMENODE(name, stem) \
+    {#name, &stem##_request__descriptor, &stem##_response__descriptor, NAMENODE_##name},
 #define DATANODE_IPC(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_IPC_##name},
 #define INTER_DATANODE(name, stem) \
@@ -25,6 +28,7 @@
 
 const struct rpc_method rpc_client_methods[] = {CLIENT_METHODS(CLIENT)};
 const struct rpc_method rpc_datanode_methods[] = {DATANODE_METHODS(DATANODE)};
+const struct rpc_method rpc_namenode_methods[] = {NAMENODE_METHODS(NAMENODE)};
 const struct rpc_method rpc_datanode_ipc_methods[] = {DATANODE_IPC_METHODS(DATANODE_IPC)};
 const struct rpc_method rpc_inter_datanode_methods[] = {INTER_DATANODE_METHODS(INTER_DATANODE)};
 const struct rpc_method rpc_ha_methods[] = {HA_METHODS(HA)};

@@ -134,6 +134,7 @@ must_use int rpc_check_strings(const ProtobufCMessageDescriptor *descriptor, str
 /* methods.def of proto/ as tables: the methods of each protocol, for servers and clients alike. */
 extern const struct rpc_method rpc_client_methods[];       /* ClientProtocol */
 extern const struct rpc_method rpc_datanode_methods[];     /* DatanodeProtocol */
+extern const struct rpc_method rpc_namenode_methods[];     /* NamenodeProtocol */
 extern const struct rpc_method rpc_datanode_ipc_methods[]; /* ClientDatanodeProtocol */
 extern const struct rpc_method rpc_inter_datanode_methods[];
 extern const struct rpc_method rpc_ha_methods[];           /* HAServiceProtocol */
@@ -153,6 +154,12 @@ enum datanode_method {
     DATANODE_METHODS(M)
 #undef M
         DATANODE_METHOD_COUNT
+};
+enum namenode_method {
+#define M(name, type) NAMENODE_##name,
+    NAMENODE_METHODS(M)
+#undef M
+        NAMENODE_METHOD_COUNT
 };
 enum datanode_ipc_method {
 #define M(name, type) DATANODE_IPC_##name,
@@ -192,6 +199,7 @@ enum refresh_policy_method {
 };
 #define RPC_CLIENT_PROTOCOL         "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 #define RPC_DATANODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.DatanodeProtocol"
+#define RPC_NAMENODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.NamenodeProtocol"
 #define RPC_DATANODE_IPC_PROTOCOL   "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol"
 #define RPC_INTER_DATANODE_PROTOCOL "org.apache.hadoop.hdfs.server.protocol.InterDatanodeProtocol"
 #define RPC_HA_PROTOCOL             "org.apache.hadoop.ha.HAServiceProtocol"

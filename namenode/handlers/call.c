@@ -9,6 +9,9 @@ static handler_fn *const client_handlers[CLIENT_METHOD_COUNT] = {SERVED_CLIENT_M
 #define H(name) [DATANODE_##name] = dn_##name,
 static handler_fn *const datanode_handlers[DATANODE_METHOD_COUNT] = {SERVED_DATANODE_METHODS(H)};
 #undef H
+#define H(name) [NAMENODE_##name] = np_##name,
+static handler_fn *const namenode_handlers[NAMENODE_METHOD_COUNT] = {SERVED_NAMENODE_METHODS(H)};
+#undef H
 
 static int no_such_method(struct call *c)
 {
@@ -39,6 +42,12 @@ int handle_client_call(struct call *c)
 int handle_datanode_call(struct call *c)
 {
     handler_fn *handler = datanode_handlers[c->rpc->method->tag];
+    return handler != NULL ? handler(c) : no_such_method(c);
+}
+
+int handle_namenode_call(struct call *c)
+{
+    handler_fn *handler = namenode_handlers[c->rpc->method->tag];
     return handler != NULL ? handler(c) : no_such_method(c);
 }
 

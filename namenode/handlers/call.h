@@ -117,3 +117,6 @@ SERVED_CLIENT_METHODS(H)
 #define H(name) handler_fn dn_##name;
 SERVED_DATANODE_METHODS(H)
 #undef H
+#define H(name) handler_fn np_##name;
+SERVED_NAMENODE_METHODS(H)
+#undef H

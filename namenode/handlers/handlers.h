@@ -50,6 +50,8 @@ struct handler_shell {
     /* An upgrade is open until it is finalized; DataNodes keep their former state as long. */
     bool (*upgrade_is_open)(void *ctx);
     int (*finalize_upgrade)(void *ctx, struct err *err);
+    /* The last transaction in the newest image. */
+    uint64_t (*image_txid)(void *ctx);
 };
 
 struct audit_settings; /* audit/audit.h */
@@ -84,6 +86,7 @@ enum {
 /* 0: c->response is set. Negative: c->err is set. CALL_TAKEN: don't touch the rpc_call any more. */
 int handle_client_call(struct call *c);   /* method tags: enum client_method */
 int handle_datanode_call(struct call *c); /* method tags: enum datanode_method */
+int handle_namenode_call(struct call *c); /* method tags: enum namenode_method */
 int handle_ha_call(struct call *c);       /* method tags: enum ha_method */
 
 /* Called by the shell every second or so: soft and hard lease limits, closing of files whose last

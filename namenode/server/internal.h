@@ -135,7 +135,7 @@ struct server {
     struct groups *groups;
     struct racks *racks;
     struct workers *workers; /* look-ups that block */
-    struct rpc_protocol protocols[6];
+    struct rpc_protocol protocols[7];
     struct rpc_server *rpc;
     char address[300];
 

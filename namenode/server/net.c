@@ -125,6 +125,11 @@ static void dispatch_datanode(void *ctx, struct rpc_call *call)
     dispatch(ctx, call, handle_datanode_call);
 }
 
+static void dispatch_namenode(void *ctx, struct rpc_call *call)
+{
+    dispatch(ctx, call, handle_namenode_call);
+}
+
 static void dispatch_ha(void *ctx, struct rpc_call *call)
 {
     dispatch(ctx, call, handle_ha_call);
@@ -201,6 +206,9 @@ int net_start(struct server *s, struct err *err)
     s->protocols[5] = (struct rpc_protocol){
         RPC_REFRESH_POLICY_PROTOCOL, 1, rpc_refresh_policy_methods, REFRESH_POLICY_METHOD_COUNT,
         users_dispatch_policy,       s};
+    s->protocols[6] =
+        (struct rpc_protocol){RPC_NAMENODE_PROTOCOL, 1, rpc_namenode_methods, NAMENODE_METHOD_COUNT,
+                              dispatch_namenode,     s};
     struct rpc_server_options o = {
         .name = "namenode",
         .loops = loops_for(s->conf),

@@ -98,6 +98,11 @@ static int finalize_upgrade(void *server, struct err *err)
     return storage_finalize_upgrade(((struct server *)server)->storage, err);
 }
 
+static uint64_t image_txid(void *server)
+{
+    return ((struct server *)server)->checkpoints.image_txid;
+}
+
 /* ---- time ---- */
 
 static void each_second(struct server *s, int64_t mono_ms)
@@ -189,7 +194,8 @@ int state_start(struct server *s, struct err *err)
                                           checkpoints_save,
                                           restore_failed,
                                           upgrade_is_open,
-                                          finalize_upgrade};
+                                          finalize_upgrade,
+                                          image_txid};
     sigset_t every, before;
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);

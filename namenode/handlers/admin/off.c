@@ -31,3 +31,14 @@ int fs_listEncryptionZones(struct call *c)
     (void)res;
     return call_check_superuser(c);
 }
+
+int fs_rollingUpgrade(struct call *c)
+{
+    REQUEST(c, Cp__RollingUpgradeRequest);
+    RESPOND(c, Cp__RollingUpgradeResponse, cp__rolling_upgrade_response);
+    TRY(call_check_superuser_for(c, "queryRollingUpgrade"));
+    (void)res; /* none is going on */
+    if (req->action == HDFS__ROLLING_UPGRADE_ACTION__QUERY)
+        return 0;
+    return fail(&c->err, ERR_UNSUPPORTED, "rolling upgrades are not supported by this version");
+}
