@@ -194,6 +194,8 @@ static int start_throttles(struct datanode *dn, struct err *err)
     if (p->balance == NULL || p->transfer == NULL || p->write == NULL || p->read == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a datanode");
     throttle_set_limit(p->balance, (unsigned)conf_int(dn->conf, CONF_dn_balance_moves));
+    p->balance_moves = (unsigned)conf_int(dn->conf, CONF_dn_balance_moves);
+    p->pinning = conf_bool(dn->conf, CONF_dn_block_pinning);
     return 0;
 }
 

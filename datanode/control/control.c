@@ -8,10 +8,12 @@
 enum { CALL_TIMEOUT_MS = 60000 };
 
 static void on_event(void *ctx, enum store_event what, const char *pool, const char *storage_id,
-                     enum storage_type type, const struct block *block)
+                     enum storage_type type, const struct block *block, const char *instead_of)
 {
     struct control *c = ctx;
-    struct event e = {storage_id, type, what, *block};
+    struct event e = {storage_id, type, what, *block, ""};
+    if (instead_of != NULL && strlen(instead_of) < sizeof(e.instead_of))
+        memcpy(e.instead_of, instead_of, strlen(instead_of) + 1);
     for (size_t i = 0; i < c->actor_count; i++) {
         struct actor *a = &c->actors[i];
         pthread_mutex_lock(&a->lock);

@@ -61,6 +61,8 @@ static Dp__ReceivedDeletedBlockInfo *event_message(struct arena *arena, const st
     block->num_bytes = e->block.length;
     info->block = block;
     info->status = status[e->what];
+    if (e->instead_of[0] != '\0')
+        info->delete_hint = (char *)(uintptr_t)e->instead_of;
     return info;
 }
 

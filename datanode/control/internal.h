@@ -20,6 +20,7 @@ struct event {
     enum storage_type type;
     enum store_event what;
     struct block block;
+    char instead_of[40]; /* the node to delete it from, "": the NameNode chooses */
 };
 struct event_queue {
     struct event *items;

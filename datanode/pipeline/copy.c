@@ -1,6 +1,5 @@
 /* copy.c - a replica that goes to other nodes: for replication at the NameNode's command, and for a
- * client that repairs its pipeline (TRANSFER_BLOCK). Moves of the balancer (REPLACE_BLOCK) are
- * refused so far. */
+ * client that repairs its pipeline (TRANSFER_BLOCK). Moves of a balancer are in move.c. */
 #include "common/obs/obs.h"
 #include "datanode/pipeline/internal.h"
 
@@ -126,12 +125,4 @@ int op_transfer_block(struct transfer *t, const Xfer__OpTransferBlock *op, struc
         return rc;
     }
     return xfer_send_response(t->in->fd, XFER__STATUS__SUCCESS, NULL, NULL, err);
-}
-
-int op_replace_block(struct transfer *t, const Xfer__OpReplaceBlock *op, struct err *err)
-{
-    (void)fail(err, ERR_UNSUPPORTED, "moving blk_%lld here is not supported by this version",
-               (long long)op->header->block->block_id);
-    answer_error(t, err, NULL);
-    return err->code;
 }

@@ -89,6 +89,9 @@ uint64_t send_start(const struct replica_reader *r, const struct send_range *ran
 must_use int send_replica(int fd, const struct replica_reader *r, const struct send_range *range,
                           struct err *err);
 
+/* move.c: why a move isn't begun, as Hadoop says it. */
+void move_quota_text(const struct pipeline_config *config, char *out, size_t size);
+
 /* The pool and block of a header, or an error. */
 must_use int header_block(const struct transfer *t, const Xfer__BaseHeader *header,
                           struct block_pool **ret_pool, struct block *ret, struct err *err);

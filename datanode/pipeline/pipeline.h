@@ -25,6 +25,8 @@ struct pipeline_config {
     /* bytes a second, each NULL for no limit: moves of the balancer (also how many at a time),
      * copies to other nodes, blocks that come in, blocks that are read */
     struct throttle *balance, *transfer, *write, *read;
+    unsigned balance_moves; /* at a time; the text of a refusal */
+    bool pinning;           /* replicas on favored nodes are marked, and not moved */
     /* Something is wrong with the bytes of a replica, or seems so: it is to be looked at soon. May
      * be NULL; never waits. */
     void (*suspect)(void *ctx, const char *pool_id, const struct block *block);

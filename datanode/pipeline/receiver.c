@@ -106,6 +106,15 @@ static void stop_writing(void *watch)
     transfer_watch_stop(watch);
 }
 
+/* On a favored node: a balancer leaves it there. */
+static int pin(struct write_op *w, struct err *err)
+{
+    int rc = replica_pin(&w->writer, err);
+    if (rc != 0)
+        replica_abandon(&w->writer);
+    return rc;
+}
+
 static int prepare_replica(struct write_op *w, struct crc_kind kind, struct err *err)
 {
     const Xfer__OpWriteBlock *op = w->op;
@@ -123,6 +132,8 @@ static int prepare_replica(struct write_op *w, struct crc_kind kind, struct err 
     uint64_t visible = q.block.length;
     w->fresh = true;
     TRY(replica_create(pool, &q, &w->writer, err));
+    if (w->client && w->t->config->pinning && op->has_pinning && op->pinning)
+        TRY(pin(w, err));
     if (w->transfer)
         w->writer.visible = visible;
     return 0;

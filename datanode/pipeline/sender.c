@@ -3,6 +3,7 @@
  * write before it. The range is widened to whole chunks (or the end of what is on disk), since a
  * checksum needs its whole chunk. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@ enum {
     COPY_BUFFER = 64 * 1024,  /* for files that sendfile refuses */
     SEQUENTIAL = 1024 * 1024, /* readers of more are worth a hint */
     RBW_WAIT_MS = 3000,
+    COPY_PACKET = 64 * 1024, /* small, so that a throttle lets them go evenly */
     CHUNK_WITHOUT_SUMS = 512
 };
 
@@ -233,13 +235,58 @@ int op_read_block(struct transfer *t, const Xfer__OpReadBlock *op, struct err *e
     return rc;
 }
 
+/* Answers with a text of Hadoop's, which balancers log. */
+static int refuse_copy(const struct transfer *t, const struct replica_reader *r,
+                       Xfer__Status status, const char *why, struct err *err)
+{
+    char text[400], peer[300];
+    sock_peer(t->in->fd, peer, sizeof(peer));
+    snprintf(text, sizeof(text), "Not able to copy block %lld to /%s because %s",
+             (long long)r->block.id, peer, why);
+    TRY(xfer_send_response(t->in->fd, status, text, NULL, err));
+    return fail(err, ERR_CLOSED, "%s", text);
+}
+
+static int serve_copy(struct transfer *t, const struct replica_reader *r, struct err *err)
+{
+    const struct pipeline_config *config = t->config;
+    char why[100];
+    if (config->pinning && replica_is_pinned(r))
+        return refuse_copy(t, r, XFER__STATUS__ERROR_BLOCK_PINNED, "it's pinned ", err);
+    if (!throttle_enter(config->balance)) {
+        move_quota_text(config, why, sizeof(why));
+        return refuse_copy(t, r, XFER__STATUS__ERROR, why, err);
+    }
+    struct send_range range = {.length = r->block.length,
+                               .with_sums = true,
+                               .packet = COPY_PACKET,
+                               .drop_behind = true,
+                               .throttle = config->balance};
+    int rc = serve(t, r, &range, err);
+    throttle_leave(config->balance);
+    return rc;
+}
+
+/* One that is written again would be old at its new place. */
+static int check_whole(const struct transfer *t, const struct replica_reader *r, uint64_t stamp,
+                       struct err *err)
+{
+    if (r->state == REPLICA_FINALIZED && r->block.gen_stamp == stamp)
+        return 0;
+    (void)fail(err, ERR_NO_REPLICA, "blk_%lld_%llu is not the replica blk_%lld_%llu that was asked",
+               (long long)r->block.id, (unsigned long long)r->block.gen_stamp,
+               (long long)r->block.id, (unsigned long long)stamp);
+    answer_error(t, err, NULL);
+    return err->code;
+}
+
 int op_copy_block(struct transfer *t, const Xfer__OpCopyBlock *op, struct err *err)
 {
     struct replica_reader r;
     TRY(open_for(t, op->header, 0, &r, err));
-    struct send_range range = {
-        .length = r.block.length, .with_sums = true, .packet = t->config->read_packet};
-    int rc = serve(t, &r, &range, err);
+    int rc = check_whole(t, &r, op->header->block->generation_stamp, err);
+    if (rc == 0)
+        rc = serve_copy(t, &r, err);
     replica_close(&r);
     TRY(rc);
     TRY(sock_write_full(t->in->fd, "\0d", 2,

@@ -150,6 +150,8 @@ void replica_unlink(const struct block_pool *p, const struct volume *v, enum pla
                     const struct block *block);
 void pool_tell(const struct block_pool *p, enum store_event event, const struct volume *v,
                const struct block *block);
+void pool_tell_moved(const struct block_pool *p, enum store_event event, const struct volume *v,
+                     const struct block *block, const char *instead_of);
 /* Where the files are; of RUR that depends on the state before. */
 enum place replica_place(const struct replica *r);
 /* Somebody changes the files of it. */

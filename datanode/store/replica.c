@@ -5,7 +5,9 @@
  * files are gone, so that a new replica of the same block can't lose its files to the removal of
  * the old one.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/obs/obs.h"
@@ -117,11 +119,18 @@ struct replica_open *replica_open_new(struct crc_kind kind, uint64_t reserved)
     return o;
 }
 
+void pool_tell_moved(const struct block_pool *p, enum store_event event, const struct volume *v,
+                     const struct block *block, const char *instead_of)
+{
+    if (p->store->listener != NULL)
+        p->store->listener(p->store->listener_ctx, event, p->id, v->storage_id, v->type, block,
+                           instead_of);
+}
+
 void pool_tell(const struct block_pool *p, enum store_event event, const struct volume *v,
                const struct block *block)
 {
-    if (p->store->listener != NULL)
-        p->store->listener(p->store->listener_ctx, event, p->id, v->storage_id, v->type, block);
+    pool_tell_moved(p, event, v, block, NULL);
 }
 
 /* Every slot that was ever taken is looked at; free ones are REPLICA_NONE. */
@@ -239,4 +248,200 @@ int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool q
     if (workers_submit(x->volume->remover, run_removal, x, 1u << 20) != 0)
         run_removal(x); /* a million wait already: the caller is slowed down */
     return 0;
+}
+
+/* --- to another volume of this node ---
+ * The copy is made beside the map, in the temporary folder of the new volume, and read through a
+ * reader, so a rotten replica is found instead of copied. Then, under the pool's lock, the record
+ * changes volume if it is still the same finalized replica: a writer that appended meanwhile wins,
+ * and the copy goes.
+ * Invariant: the files of the new place are whole (and on disk, if configured) before the record
+ * names them, and those of the old place go after that; after a crash in between the start-up scan
+ * finds two good replicas and keeps one. */
+
+enum { PIECE = 1 << 20 }; /* about; whole chunks */
+
+struct relocation {
+    struct block_pool *pool;
+    struct replica_reader from;
+    struct volume *to;
+    int data_fd, meta_fd;
+    uint8_t *data, *sums;
+    void (*use)(void *ctx, uint64_t bytes);
+    void *ctx;
+};
+
+static int create_copy(const struct store_path *path, int *ret_fd, struct err *err)
+{
+    *ret_fd = open(path->text, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+    return *ret_fd < 0 ? fail_errno(err, "creating %s", path->text) : 0;
+}
+
+static int create_copies(struct relocation *x, struct err *err)
+{
+    struct store_path path;
+    uint8_t header[META_HEADER_SIZE];
+    struct stat st;
+    const struct block *b = &x->from.block;
+    layout_meta(&path, x->to, x->pool->id, PLACE_TMP, b->id, b->gen_stamp);
+    TRY(create_copy(&path, &x->meta_fd, err));
+    meta_header_encode(x->from.kind, header);
+    TRY(file_write_full(x->meta_fd, header, sizeof(header), path.text, err));
+    layout_data(&path, x->to, x->pool->id, PLACE_TMP, b->id);
+    TRY(create_copy(&path, &x->data_fd, err));
+    if (fstat(x->from.data_fd, &st) != 0 || fchmod(x->data_fd, st.st_mode & 07777) != 0)
+        return fail_errno(err, "the mode of %s", path.text); /* it may be pinned */
+    return 0;
+}
+
+static int copy_piece(struct relocation *x, uint64_t at, size_t size, struct err *err)
+{
+    const struct replica_reader *r = &x->from;
+    size_t sums_size = crc_sums_size(r->kind, size);
+    if (x->use != NULL)
+        x->use(x->ctx, size);
+    TRY(file_read_at(r->data_fd, x->data, size, at, "a replica", err));
+    if (sums_size > 0) {
+        TRY(replica_sums(r, at / r->kind.bytes_per_chunk, sums_size / 4, x->sums, err));
+        TRY(crc_verify(r->kind, x->data, size, x->sums, at, err));
+        TRY(file_write_full(x->meta_fd, x->sums, sums_size, "a checksum file", err));
+    }
+    return file_write_full(x->data_fd, x->data, size, "a replica", err);
+}
+
+static int copy_data(struct relocation *x, struct err *err)
+{
+    uint32_t chunk = x->from.kind.bytes_per_chunk;
+    size_t piece = chunk >= PIECE ? chunk : PIECE - PIECE % chunk;
+    x->data = malloc(piece);
+    x->sums = malloc(crc_sums_size(x->from.kind, piece) + 4);
+    if (x->data == NULL || x->sums == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory to move a replica");
+    for (uint64_t at = 0; at < x->from.block.length; at += piece) {
+        uint64_t left = x->from.block.length - at;
+        TRY(copy_piece(x, at, left < piece ? (size_t)left : piece, err));
+    }
+    if (x->pool->store->durable && (fdatasync(x->data_fd) != 0 || fdatasync(x->meta_fd) != 0))
+        return fail_errno(err, "syncing a replica that moves");
+    return 0;
+}
+
+/* From the temporary folder to the finalized one of the new volume, checksums first. */
+static int publish_copies(const struct relocation *x, struct err *err)
+{
+    struct store_path from, to, dir;
+    const struct block *b = &x->from.block;
+    layout_dir(&dir, x->to, x->pool->id, PLACE_FINALIZED, b->id);
+    layout_meta(&from, x->to, x->pool->id, PLACE_TMP, b->id, b->gen_stamp);
+    layout_meta(&to, x->to, x->pool->id, PLACE_FINALIZED, b->id, b->gen_stamp);
+    TRY(writer_rename(from.text, to.text, dir.text, err));
+    layout_data(&from, x->to, x->pool->id, PLACE_TMP, b->id);
+    layout_data(&to, x->to, x->pool->id, PLACE_FINALIZED, b->id);
+    TRY(writer_rename(from.text, to.text, dir.text, err));
+    return x->pool->store->durable ? durable_sync_dir(dir.text, err) : 0;
+}
+
+/* With the lock: nothing happened to it since the copy began. */
+static struct replica *unchanged(const struct relocation *x)
+{
+    const struct block *b = &x->from.block;
+    struct replica *r = replica_find(x->pool, b->id);
+    if (r == NULL || r->state != REPLICA_FINALIZED || r->gen_stamp != b->gen_stamp ||
+        r->length != b->length || r->volume != x->from.volume->index)
+        return NULL;
+    return r;
+}
+
+static int change_record(const struct relocation *x, struct err *err)
+{
+    struct block_pool *p = x->pool;
+    pthread_mutex_lock(&p->lock);
+    struct replica *r = atomic_load(&x->to->failed) ? NULL : unchanged(x);
+    if (r != NULL) {
+        atomic_fetch_sub(&p->used[r->volume], layout_used(r->length));
+        atomic_fetch_sub(&x->from.volume->replicas, 1);
+        r->volume = (uint8_t)x->to->index;
+        atomic_fetch_add(&p->used[r->volume], layout_used(r->length));
+        atomic_fetch_add(&x->to->replicas, 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (r != NULL)
+        return 0;
+    replica_unlink(p, x->to, PLACE_FINALIZED, &x->from.block);
+    return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu was changed while it was moved",
+                (long long)x->from.block.id, (unsigned long long)x->from.block.gen_stamp);
+}
+
+static int relocate(struct relocation *x, struct err *err)
+{
+    struct err own = {0};
+    int rc = create_copies(x, &own);
+    if (rc == 0)
+        rc = copy_data(x, &own);
+    if (rc == 0)
+        rc = publish_copies(x, &own);
+    if (rc == 0)
+        return change_record(x, err);
+    if (x->meta_fd >= 0) { /* else there is a file of that name, somebody else's */
+        replica_unlink(x->pool, x->to, PLACE_TMP, &x->from.block);
+        replica_unlink(x->pool, x->to, PLACE_FINALIZED, &x->from.block);
+    }
+    if (rc != ERR_CHECKSUM && rc != ERR_NO_MEMORY)
+        (void)volume_error(x->to, &own);
+    if (err != NULL)
+        *err = own;
+    return rc;
+}
+
+static int check_movable(const struct replica_reader *r, struct err *err)
+{
+    if (r->state == REPLICA_FINALIZED)
+        return 0;
+    return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu is %s: only a finalized replica can be moved",
+                (long long)r->block.id, (unsigned long long)r->block.gen_stamp,
+                replica_state_name(r->state));
+}
+
+static void end_relocation(struct relocation *x)
+{
+    if (x->data_fd >= 0)
+        close(x->data_fd);
+    if (x->meta_fd >= 0)
+        close(x->meta_fd);
+    free(x->data);
+    free(x->sums);
+}
+
+int replica_relocate(struct block_pool *p, const struct block *block, enum storage_type type,
+                     void (*use)(void *ctx, uint64_t bytes), void *ctx, struct err *err)
+{
+    struct relocation x = {.pool = p, .data_fd = -1, .meta_fd = -1, .use = use, .ctx = ctx};
+    TRY(replica_open(p, block->id, block->gen_stamp, 0, 0, &x.from, err));
+    int rc = check_movable(&x.from, err);
+    bool there = rc == 0 && x.from.volume->type == type;
+    if (rc == 0 && !there)
+        rc = volume_choose(p->store, type, x.from.block.length, &x.to, err);
+    if (rc == 0 && !there)
+        rc = relocate(&x, err);
+    end_relocation(&x);
+    replica_close(&x.from);
+    if (rc == 0 && !there) {
+        pool_tell(p, STORE_RECEIVED, x.to, &x.from.block); /* before the old files go */
+        replica_unlink(p, x.from.volume, PLACE_FINALIZED, &x.from.block);
+    }
+    return rc;
+}
+
+int replica_pin(const struct replica_writer *w, struct err *err)
+{
+    struct stat st;
+    if (fstat(w->data_fd, &st) != 0 || fchmod(w->data_fd, (st.st_mode & 07777) | S_ISVTX) != 0)
+        return fail_errno(err, "pinning blk_%lld", (long long)w->block.id);
+    return 0;
+}
+
+bool replica_is_pinned(const struct replica_reader *r)
+{
+    struct stat st;
+    return fstat(r->data_fd, &st) == 0 && (st.st_mode & S_ISVTX) != 0;
 }

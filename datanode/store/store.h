@@ -49,11 +49,12 @@ struct block {
 
 /* --- the whole --- */
 
-/* What the owner is told of, from whichever thread did it; must not call back into the store. */
+/* What the owner is told of, from whichever thread did it; must not call back into the store.
+ * instead_of: the node whose replica shall go now that this one is here, NULL or "": none. */
 enum store_event { STORE_RECEIVING, STORE_RECEIVED, STORE_REMOVED };
 typedef void (*store_listener)(void *ctx, enum store_event event, const char *pool_id,
                                const char *storage_id, enum storage_type type,
-                               const struct block *block);
+                               const struct block *block, const char *instead_of);
 
 /* Opens and locks the folders of dfs.datanode.data.dir; more bad ones than are tolerated is an
  * error. */
@@ -133,6 +134,7 @@ struct replica_writer {
     uint64_t synced, meta_synced, written_back;
     uint32_t tail_slot;
     bool dir_synced, durable;
+    const char *instead_of; /* told to the listener when it is FINALIZED; the owner's */
 };
 
 struct replica_request {
@@ -236,6 +238,18 @@ must_use int replica_sums(const struct replica_reader *r, uint64_t first, size_t
                           uint8_t *out, struct err *err);
 must_use int replica_visible_length(struct block_pool *p, uint64_t id, uint64_t gen_stamp,
                                     uint64_t *ret, struct err *err);
+
+/* --- moving --- */
+
+/* A FINALIZED replica goes to a volume of that type: copied (its checksums are looked at), then the
+ * record changes and the old files go; the listener is told of the new place. At once if it is on
+ * one already. use (may be NULL) is called for each piece of the copy, before it is made. */
+must_use int replica_relocate(struct block_pool *p, const struct block *block,
+                              enum storage_type type, void (*use)(void *ctx, uint64_t bytes),
+                              void *ctx, struct err *err);
+/* The balancer must not take it away: a mark on the data file, as Hadoop's. */
+must_use int replica_pin(const struct replica_writer *w, struct err *err);
+bool replica_is_pinned(const struct replica_reader *r);
 
 /* --- removing, failing, reporting --- */
 

@@ -517,7 +517,7 @@ static int finish_or_abandon(struct replica_writer *w, enum replica_state to, st
 int replica_finalize(struct replica_writer *w, struct err *err)
 {
     TRY(finish_or_abandon(w, REPLICA_FINALIZED, err));
-    pool_tell(w->pool, STORE_RECEIVED, w->volume, &w->block);
+    pool_tell_moved(w->pool, STORE_RECEIVED, w->volume, &w->block, w->instead_of);
     metric_add(METRIC_blocks_written, 1);
     return 0;
 }

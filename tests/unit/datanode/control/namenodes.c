@@ -64,7 +64,7 @@ Test(version, order)
 Test(queue, a_full_one_is_dropped_and_says_so)
 {
     struct event_queue q = {0};
-    struct event e = {"DS-1", STORAGE_DISK, STORE_REMOVED, {1, 2, 3}};
+    struct event e = {"DS-1", STORAGE_DISK, STORE_REMOVED, {1, 2, 3}, ""};
     queue_add(&q, &e);
     cr_assert(!q.urgent);
     e.what = STORE_RECEIVED;
