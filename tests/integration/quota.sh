@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Quotas: the same seeded operations by Hadoop's client on our cluster and on a real one: the same results, refusals and texts,
 # the same usage after each. Then ours counts the same after a restart from the journal and one from an image.
-# QUOTA_STEPS (300), QUOTA_SEED (1), QUOTA_POLICIES (0): storage policies, which decide the types of space, are among them.
+# QUOTA_STEPS (300), QUOTA_SEED (1), QUOTA_POLICIES (1; 0: without): storage policies, which decide the types of space, are among them.
 . "$(dirname "$0")/lib.sh"
-steps=${QUOTA_STEPS:-300} seed=${QUOTA_SEED:-1} policies=${QUOTA_POLICIES:-0}
+steps=${QUOTA_STEPS:-300} seed=${QUOTA_SEED:-1} policies=${QUOTA_POLICIES:-1}
 real=$scratch/real
 at_end() { "$peer" stop "$real" >/dev/null 2>&1; }
 
