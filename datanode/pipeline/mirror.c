@@ -270,7 +270,7 @@ int header_block(const struct transfer *t, const Xfer__BaseHeader *header,
                  struct block_pool **ret_pool, struct block *ret, struct err *err)
 {
     const Hdfs__ExtendedBlock *b = header->block;
-    *ret_pool = store_pool(t->config->store, b->pool_id);
+    *ret_pool = store_await_pool(t->config->store, b->pool_id);
     if (*ret_pool == NULL)
         return fail(
             err, ERR_NO_REPLICA, "Replica not found for %s:blk_%lld_%llu: no such block pool",

@@ -23,7 +23,7 @@ struct inter_call {
 static int find_pool(const struct inter *i, const Hdfs__ExtendedBlock *b, struct block_pool **ret,
                      struct err *err)
 {
-    *ret = store_pool(i->store, b->pool_id);
+    *ret = store_await_pool(i->store, b->pool_id);
     return *ret != NULL ? 0
                         : fail(err, ERR_NO_REPLICA, "Replica not found: there is no block pool %s",
                                log_quote(b->pool_id));

@@ -3,6 +3,7 @@
  * that is in the array stays there, and the volumes never move. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/obs/obs.h"
@@ -226,6 +227,15 @@ int store_attach(struct store *s, const struct pool_identity *id, struct block_p
 struct block_pool *store_pool(struct store *s, const char *pool_id)
 {
     return find_pool(s, pool_id); /* pools only come, so no lock: a scan must not stop the others */
+}
+
+struct block_pool *store_await_pool(struct store *s, const char *pool_id)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int64_t until = clock_monotonic_ms() + STORE_START_WAIT_MS;
+    while (s->pool_count == 0 && clock_monotonic_ms() < until)
+        nanosleep(&pause, NULL);
+    return find_pool(s, pool_id);
 }
 
 const char *pool_id(const struct block_pool *p)

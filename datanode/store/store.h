@@ -75,6 +75,10 @@ must_use int store_attach(struct store *s, const struct pool_identity *id, struc
                           struct err *err);
 /* NULL if there is no such pool (yet). */
 struct block_pool *store_pool(struct store *s, const char *pool_id);
+/* The same for whoever comes before the first pool is attached: a node that just started is asked
+ * for what it has while it still looks. Waits at most STORE_START_WAIT_MS. */
+enum { STORE_START_WAIT_MS = 5000 };
+struct block_pool *store_await_pool(struct store *s, const char *pool_id);
 const char *pool_id(const struct block_pool *p);
 /* The node's own id; "" before the first attach on fresh volumes. */
 const char *store_uuid(const struct store *s);

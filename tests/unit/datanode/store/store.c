@@ -1,6 +1,7 @@
 /* Whole stores in temporary folders: writing, restarting at every state, damage in between. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -166,6 +167,32 @@ Test(store, finalized_replicas_survive_a_restart)
     cr_assert_eq(store_volumes(s, p, v), 2);
     cr_assert_eq(v[0].used + v[1].used, used);
     store_close(s);
+}
+
+static void *attach_soon(void *s)
+{
+    struct block_pool *pool;
+    struct err err = {0};
+    usleep(50 * 1000);
+    cr_assert_eq(store_attach(s, &identity, &pool, &err), 0, "%s", err.text);
+    return NULL;
+}
+
+Test(store, whoever_comes_before_the_first_pool_waits_for_it)
+{
+    struct conf *conf = conf_new();
+    struct store *s;
+    struct err err = {0};
+    pthread_t thread;
+    cr_assert_eq(conf_set(conf, "dfs.datanode.data.dir", base, &err), 0, "%s", err.text);
+    cr_assert_eq(conf_finish(conf, &err), 0, "%s", err.text);
+    cr_assert_eq(store_open(conf, &s, &err), 0, "%s", err.text);
+    cr_assert_eq(pthread_create(&thread, NULL, attach_soon, s), 0);
+    cr_assert_not_null(store_await_pool(s, identity.pool_id));
+    cr_assert_null(store_await_pool(s, "BP-other"), "another one isn't waited for");
+    pthread_join(thread, NULL);
+    store_close(s);
+    conf_free(conf);
 }
 
 Test(store, two_processes_or_clusters_are_refused)
