@@ -150,7 +150,7 @@ static int visit(struct call *c, const Np__GetBlocksRequest *req, struct blocks_
                  handle_t block)
 {
     struct block_info info;
-    Np__BlockWithLocations *b;
+    Np__BlockWithLocations *b = NULL;
     blocks_get(blocks_of(c), block, &info);
     if (info.state != BLOCK_COMPLETE || info.striped || info.length < req->min_block_size)
         return 0;
