@@ -82,6 +82,7 @@ struct node {
     /* How far an order to leave has come: complete blocks and blocks being written that need
      * something before, those of them that no node in service holds, and since when (monotonic). */
     uint32_t leaving_blocks, leaving_open_blocks, leaving_only_here;
+    uint32_t open_found, open_only_here_found; /* by the look at open files that is under way */
     int64_t leaving_since_ms;
     int64_t maintenance_until_ms; /* wall */
     uint32_t registration; /* counts registrations; a report begun under an older one is void */
