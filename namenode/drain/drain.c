@@ -123,15 +123,15 @@ void expire_maintenance(struct drain *d, int64_t now_ms)
     }
 }
 
-bool drain_is_blocked_by(const struct drain *d, uint64_t inode_id)
+uint64_t drain_next_blocking(const struct drain *d, uint64_t after)
 {
-    size_t low = 0, high = d->open_last.count;
+    size_t low = 0, high = d == NULL ? 0 : d->open_last.count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (d->open_last.ids[middle] < inode_id)
+        if (d->open_last.ids[middle] <= after)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < d->open_last.count && d->open_last.ids[low] == inode_id;
+    return d != NULL && low < d->open_last.count ? d->open_last.ids[low] : 0;
 }

@@ -37,5 +37,6 @@ void drain_apply(struct drain *d, uint32_t node, const struct host_wish *wish, i
  * again soon. */
 bool drain_tick(struct drain *d, int64_t now_ms, int64_t mono_ms, size_t budget);
 
-/* As the last look found: that open file keeps some node from leaving. */
-bool drain_is_blocked_by(const struct drain *d, uint64_t inode_id);
+/* As the last look found: the inode id of the next open file beyond `after` that keeps some node
+ * from leaving; 0: no more. d NULL: none. */
+uint64_t drain_next_blocking(const struct drain *d, uint64_t after);

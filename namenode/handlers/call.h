@@ -86,6 +86,14 @@ int call_check_protected(struct call *c, const struct resolved *r);
 /* attr/policy.c: storage policies by name, whatever its case: ERR_ILLEGAL_ARGUMENT. */
 enum { POLICY_HOT = 7, POLICY_LAZY_PERSIST = 15 };
 int call_policy_named(struct call *c, const char *name, uint8_t *ret_id);
+/* admin/hosts.c */
+/* Whether the lists of hosts let it join: ERR_DISALLOWED_NODE. */
+int call_check_included(struct call *c, const char *address, uint32_t port, const char *shown);
+/* What the lists want of a node happens. */
+int call_apply_hosts(struct call *c, uint32_t node);
+/* Hosts that are named and were never heard of: at most max, those beyond are left out. */
+int call_unheard_hosts(struct call *c, Hdfs__DatanodeInfo **ret, size_t max, size_t *ret_count);
+size_t call_hosts_count(const struct call *c);
 /* admin/ec.c: Hadoop's default policy is on after each start, whatever the image says. */
 struct kept_ec_policy;
 bool call_ec_policy_enabled(const struct kept_ec_policy *p);

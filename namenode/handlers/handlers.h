@@ -7,7 +7,9 @@
 #include "common/rpc/rpc.h"
 #include "namenode/nn.h"
 
-struct edit; /* journal/journal.h */
+struct drain; /* drain/drain.h */
+struct edit;  /* journal/journal.h */
+struct hosts; /* hosts/hosts.h */
 
 /* Who calls; groups are looked up by the shell before the call reaches the state thread. */
 struct principal {
@@ -52,6 +54,8 @@ struct handler_shell {
     int (*finalize_upgrade)(void *ctx, struct err *err);
     /* The last transaction in the newest image. */
     uint64_t (*image_txid)(void *ctx);
+    /* env.hosts from now on; frees those before. */
+    void (*set_hosts)(void *ctx, struct hosts *take_hosts);
 };
 
 struct audit_settings; /* audit/audit.h */
@@ -61,6 +65,8 @@ struct handler_env {
     const struct nn_settings *settings;
     struct handler_shell shell;
     struct rng *rng;
+    const struct hosts *hosts;    /* who may join; NULL: everybody */
+    struct drain *drain;          /* NULL: nobody is ever drained */
     const char *software_version; /* "3.4.3" as told to peers */
 };
 
@@ -69,10 +75,12 @@ struct call {
     const struct handler_env *env;
     struct rpc_call *rpc; /* arena, request, client id, call id, peer */
     struct principal who;
-    const char *rack; /* of the peer for registerDatanode, resolved by the shell; else NULL */
-    int64_t now_ms;   /* wall */
-    int64_t mono_ms;  /* monotonic */
-    void *progress;   /* the handler's own, from one turn of CALL_AGAIN to the next */
+    const char *rack;      /* of the peer for registerDatanode, resolved by the shell; else NULL */
+    struct hosts *hosts;   /* for refreshNodes: read by the shell, which frees what is left */
+    struct err *hosts_err; /* or why they couldn't be read; NULL: they weren't */
+    int64_t now_ms;        /* wall */
+    int64_t mono_ms;       /* monotonic */
+    void *progress;        /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
     struct slice audit;         /* a line for the audit log when the answer leaves; the arena's */

@@ -168,6 +168,5 @@ struct host_entry hosts_entry(const struct hosts *h, size_t entry)
     return (struct host_entry){.name = e->name,
                                .address = e->address_count > 0 ? e->addresses[0] : NULL,
                                .port = e->port,
-                               .included = e->includes,
-                               .excluded = e->wish == ADMIN_DECOMMISSIONED};
+                               .included = e->includes};
 }

@@ -42,6 +42,6 @@ struct host_wish hosts_wish(const struct hosts *h, const char *address, uint32_t
 struct host_entry {
     const char *name, *address; /* address NULL: not resolved */
     uint32_t port;              /* 0: any */
-    bool included, excluded;
+    bool included;
 };
 struct host_entry hosts_entry(const struct hosts *h, size_t entry);

@@ -239,8 +239,8 @@ void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret
         if (node->alive)
             add_live(ret, node, &n->settings, mono_ms);
         else
-            ret->dead += !node->gone;
-        if (!node->gone)
+            ret->dead += !node->gone && !node->disallowed;
+        if (!node->gone && !node->disallowed)
             add_admin(ret, node);
     }
     ret->racks = n->live_rack_count;

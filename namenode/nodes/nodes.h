@@ -294,7 +294,14 @@ struct nodes_stats {
 };
 void nodes_stats(const struct nodes *n, int64_t mono_ms, struct nodes_stats *ret);
 
-enum node_filter { NODES_ALL, NODES_LIVE, NODES_DEAD }; /* without gone ones */
+enum node_filter {
+    NODES_ALL,
+    NODES_LIVE,
+    NODES_DEAD,
+    NODES_DECOMMISSIONING,
+    NODES_ENTERING_MAINTENANCE,
+    NODES_IN_MAINTENANCE,
+}; /* without gone and disallowed ones */
 /* For getDatanodeReport: fills at most max indices, returns how many there are. */
 uint32_t nodes_list(const struct nodes *n, enum node_filter filter, uint32_t *ret_nodes,
                     uint32_t max);

@@ -383,14 +383,33 @@ out:
     return rc == 0 ? 0 : fail(err, rc, "no memory to register DataNode %s", r->uuid);
 }
 
+static bool is_listed(const struct node *node, enum node_filter filter)
+{
+    if (node->gone || node->disallowed)
+        return false;
+    switch (filter) {
+    case NODES_LIVE:
+        return node->alive;
+    case NODES_DEAD:
+        return !node->alive;
+    case NODES_DECOMMISSIONING:
+        return node->admin == ADMIN_DECOMMISSION_IN_PROGRESS;
+    case NODES_ENTERING_MAINTENANCE:
+        return node->admin == ADMIN_ENTERING_MAINTENANCE;
+    case NODES_IN_MAINTENANCE:
+        return node->admin == ADMIN_IN_MAINTENANCE;
+    default:
+        return true;
+    }
+}
+
 uint32_t nodes_list(const struct nodes *n, enum node_filter filter, uint32_t *ret_nodes,
                     uint32_t max)
 {
     uint32_t count = 0;
     for (uint32_t i = 1; i <= nodes_count(n); i++) {
         const struct node *node = nodes_at(n, i);
-        if (node->gone || (filter == NODES_LIVE && !node->alive) ||
-            (filter == NODES_DEAD && node->alive))
+        if (!is_listed(node, filter))
             continue;
         if (count < max)
             ret_nodes[count] = i;

@@ -9,6 +9,7 @@
 #include "namenode/audit/audit.h"
 #include "namenode/handlers/handlers.h"
 #include "namenode/namespace/namespace.h"
+#include "namenode/nodes/nodes.h"
 #include "namenode/server/server.h"
 #include "namenode/storage/storage.h"
 
@@ -28,6 +29,7 @@ struct nn_call {
     int (*handle)(struct call *c);
     uint64_t wait_txid;   /* the answer leaves when this is durable */
     bool failed;          /* the answer is call.err */
+    struct err hosts_err; /* why the lists of hosts couldn't be read */
     struct nn_call *next; /* in the gate */
 };
 
@@ -110,6 +112,8 @@ must_use int state_start(struct server *s, struct err *err);
 void state_stop(struct server *s);
 /* For shell.commit and the segment's own edits. Thread: state. */
 int state_commit(void *server, struct edit *e, struct err *err);
+/* For struct drain. */
+void state_node_moved(void *server, uint32_t node, enum admin_state from, enum admin_state to);
 /* Ends the segment; the caller may look at nn, then must begin the next one. */
 void state_end_segment(struct server *s);
 void state_begin_segment(struct server *s);
@@ -134,6 +138,8 @@ struct server {
     struct audit_log *audit; /* NULL: off */
     struct groups *groups;
     struct racks *racks;
+    struct hosts *hosts; /* state: that of env */
+    struct drain *drain;
     struct workers *workers; /* look-ups that block */
     struct rpc_protocol protocols[7];
     struct rpc_server *rpc;

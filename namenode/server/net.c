@@ -9,6 +9,8 @@
 
 #include "common/conf/conf.h"
 #include "common/obs/obs.h"
+#include "namenode/hostfiles/hostfiles.h"
+#include "namenode/hosts/hosts.h"
 #include "namenode/nodes/nodes.h"
 #include "namenode/server/internal.h"
 
@@ -25,6 +27,8 @@ static void run_call(struct server *s, struct message *m)
     int rc = n->handle(c);
     if (rc == CALL_TAKEN)
         return;
+    hosts_free(c->hosts);
+    c->hosts = NULL;
     if (rc == CALL_AGAIN) {
         inbox_put(&s->inbox, &m->node);
         return;
@@ -55,6 +59,13 @@ static bool wants_rack(const struct nn_call *n)
            n->call.rpc->method->tag == DATANODE_registerDatanode;
 }
 
+/* The files are read for those only who may ask for it. */
+static bool wants_hosts(const struct nn_call *n)
+{
+    return n->handle == handle_client_call && n->call.rpc->method->tag == CLIENT_refreshNodes &&
+           (n->call.who.superuser || !n->server->settings.permissions_enabled);
+}
+
 static void submit(struct nn_call *n)
 {
     inbox_put(&n->server->inbox, &n->message.node);
@@ -80,6 +91,8 @@ static void look_up(void *arg)
     set_principal(n, &groups);
     if (wants_rack(n))
         n->call.rack = racks_find(s->racks, n->call.rpc->peer_host, arena);
+    if (wants_hosts(n) && hostfiles_load(s->conf, &n->call.hosts, &n->hosts_err) != 0)
+        n->call.hosts_err = &n->hosts_err;
     submit(n);
 }
 
@@ -109,6 +122,7 @@ static void dispatch(struct server *s, struct rpc_call *rpc, int (*handle)(struc
         set_principal(n, &groups);
     if (known && wants_rack(n))
         known = racks_cached(s->racks, rpc->peer_host, &rpc->arena, &n->call.rack);
+    known = known && !wants_hosts(n);
     if (known)
         submit(n);
     else if (workers_submit(s->workers, look_up, n, MAX_LOOKUPS_WAITING) != 0)

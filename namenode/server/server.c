@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/conf/conf.h"
 #include "common/obs/obs.h"
 #include "namenode/blocks/blocks.h"
+#include "namenode/drain/drain.h"
+#include "namenode/hostfiles/hostfiles.h"
+#include "namenode/hosts/hosts.h"
 #include "namenode/namespace/namespace.h"
 #include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
@@ -39,6 +43,8 @@ static void free_all(struct server *s)
     audit_log_close(s->audit);
     audit_settings_fini(&s->audit_settings);
     settings_fini(&s->settings);
+    drain_free(s->drain);
+    hosts_free(s->hosts);
     groups_free(s->groups);
     racks_free(s->racks);
     free(s);
@@ -52,6 +58,8 @@ static void prepare_state(struct server *s)
                                   .audit = s->audit == NULL ? NULL : &s->audit_settings,
                                   .settings = &s->settings,
                                   .rng = &s->rng,
+                                  .hosts = s->hosts,
+                                  .drain = s->drain,
                                   .software_version = "3.4.3"};
     ns_set_now(s->nn->ns, mono_ms);
     ns_lease_renew_all(s->nn->ns, mono_ms);
@@ -60,11 +68,27 @@ static void prepare_state(struct server *s)
     blocks_start(s->nn->blocks, s->nn->generation_stamp, mono_ms);
 }
 
+static int prepare_drain(struct server *s, struct err *err)
+{
+    struct drain_settings o = {
+        .interval_ms = conf_ms(s->conf, CONF_decommission_interval),
+        .blocks_per_interval = (uint32_t)conf_int(s->conf, CONF_decommission_blocks),
+        .max_tracked = (uint32_t)conf_int(s->conf, CONF_decommission_nodes),
+    };
+    TRY(hostfiles_load(s->conf, &s->hosts, err));
+    s->drain = drain_new(&o, s->nn->ns, s->nn->blocks, s->nn->nodes);
+    if (s->drain == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for the states of DataNodes");
+    drain_watch(s->drain, state_node_moved, s);
+    return 0;
+}
+
 static int start_parts(struct server *s, struct err *err)
 {
     TRY(groups_new(s->conf, &s->groups, err));
     TRY(racks_new(s->conf, &s->racks, err));
     TRY(settings_from_conf(s->conf, &s->settings, err));
+    TRY(prepare_drain(s, err));
     if (audit_settings_from_conf(s->conf, &s->audit_settings) != 0)
         return fail(err, ERR_NO_MEMORY, "no memory for the settings of the audit log");
     TRY(audit_log_open(s->conf, &s->audit, err));

@@ -137,6 +137,8 @@ static void configure_blocks(const struct conf *conf, struct blocks *blocks)
                                  ? u32(conf, CONF_safemode_replication_min)
                                  : 0;
     b.safemode_extension_ms = conf_ms(conf, CONF_safemode_extension);
+    b.maintenance_min = u32(conf, CONF_maintenance_min);
+    b.replication_default = u32(conf, CONF_replication);
     blocks_configure(blocks, &b);
 }
 
@@ -159,6 +161,9 @@ int server_configure(const struct conf *conf, struct nn *nn, struct err *err)
     if (conf_int(conf, CONF_replication_min) > conf_int(conf, CONF_replication_max))
         return fail(err, ERR_CONFIG, "%s is larger than %s", conf_name(CONF_replication_min),
                     conf_name(CONF_replication_max));
+    if (conf_int(conf, CONF_maintenance_min) > conf_int(conf, CONF_replication))
+        return fail(err, ERR_CONFIG, "%s is larger than %s", conf_name(CONF_maintenance_min),
+                    conf_name(CONF_replication));
     configure_nodes(conf, nn->nodes);
     configure_blocks(conf, nn->blocks);
     configure_retry(conf, nn->retry);

@@ -11,6 +11,8 @@
 
 #include "common/obs/obs.h"
 #include "namenode/blocks/blocks.h"
+#include "namenode/drain/drain.h"
+#include "namenode/hosts/hosts.h"
 #include "namenode/journal/journal.h"
 #include "namenode/namespace/namespace.h"
 #include "namenode/retry/retry.h"
@@ -21,6 +23,7 @@ enum {
     SECOND_MS = 1000,
     BLOCKS_TICK_MS = 500,
     BLOCKS_BUDGET = 2000,     /* block visits of a slice, about a millisecond */
+    DRAIN_BUDGET = 2000,      /* blocks of nodes that leave */
     COLLECT_BUDGET = 2000,    /* inodes of deleted trees */
     MAX_IDLE_EDIT = 64 << 10, /* scratch beyond that is given back */
 };
@@ -103,6 +106,28 @@ static uint64_t image_txid(void *server)
     return ((struct server *)server)->checkpoints.image_txid;
 }
 
+static void set_hosts(void *server, struct hosts *hosts)
+{
+    struct server *s = server;
+    hosts_free(s->hosts);
+    s->env.hosts = s->hosts = hosts;
+}
+
+void state_node_moved(void *server, uint32_t node, enum admin_state from, enum admin_state to)
+{
+    static const char *const names[] = {
+        [ADMIN_NORMAL] = "in-service",
+        [ADMIN_DECOMMISSION_IN_PROGRESS] = "decommission-in-progress",
+        [ADMIN_DECOMMISSIONED] = "decommissioned",
+        [ADMIN_ENTERING_MAINTENANCE] = "entering-maintenance",
+        [ADMIN_IN_MAINTENANCE] = "in-maintenance",
+    };
+    const struct server *s = server;
+    const struct node *n = nodes_at(s->nn->nodes, node);
+    log_info("DataNode changes its admin state node=%s:%u from=%s to=%s alive=%s", n->ip,
+             n->xfer_port, names[from], names[to], n->alive ? "yes" : "no");
+}
+
 /* ---- time ---- */
 
 static void each_second(struct server *s, int64_t mono_ms)
@@ -127,6 +152,7 @@ static void run_due(struct server *s)
     if (s->work_left || mono_ms >= s->next_blocks_ms) {
         s->next_blocks_ms = mono_ms + BLOCKS_TICK_MS;
         s->work_left = blocks_tick(s->nn->blocks, mono_ms, &s->rng, BLOCKS_BUDGET);
+        s->work_left |= drain_tick(s->drain, clock_wall_ms(), mono_ms, DRAIN_BUDGET);
     }
     s->work_left |= nn_collect(s->nn, COLLECT_BUDGET);
     if (s->trash.running)
@@ -195,7 +221,8 @@ int state_start(struct server *s, struct err *err)
                                           restore_failed,
                                           upgrade_is_open,
                                           finalize_upgrade,
-                                          image_txid};
+                                          image_txid,
+                                          set_hosts};
     sigset_t every, before;
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/web/web.h"
+#include "namenode/nodes/nodes.h"
 #include "namenode/web/web.h"
 
 static int put(struct buf *out, const char *text)
@@ -54,9 +55,10 @@ static int node_json(const struct facts_node *n, struct buf *out)
     TRY(web_put_json(out, n->rack));
     TRY(put(out, ",\"version\":"));
     TRY(web_put_json(out, n->version));
-    TRY(put(out, ",\"adminState\":\"In Service\""));
+    TRY(buf_printf(out, ",\"adminState\":\"%s\"", facts_admin_name(n->admin)));
     if (!n->alive)
-        return put(out, ",\"decommissioned\":false}");
+        return put(out, n->admin == ADMIN_DECOMMISSIONED ? ",\"decommissioned\":true}"
+                                                         : ",\"decommissioned\":false}");
     return buf_printf(
         out,
         ",\"usedSpace\":%" PRIu64 ",\"nonDfsUsedSpace\":%" PRIu64 ",\"capacity\":%" PRIu64
@@ -64,18 +66,56 @@ static int node_json(const struct facts_node *n, struct buf *out)
         n->used, n->non_dfs, n->capacity, n->blocks, n->used, n->remaining, n->failed_volumes);
 }
 
-static int node_list(struct buf *out, const char *name, const struct facts *f, bool alive)
+/* One that is on its way out of the service, and how far. */
+static int leaving_json(const struct facts_node *n, struct buf *out)
+{
+    char address[320];
+    bool decommission = n->admin == ADMIN_DECOMMISSION_IN_PROGRESS;
+    snprintf(address, sizeof(address), "%s:%u", n->ip, n->port);
+    TRY(node_address(out, n, n->port));
+    TRY(put(out, ":{\"xferaddr\":"));
+    TRY(web_put_json(out, address));
+    TRY(put(out, ",\"location\":"));
+    TRY(web_put_json(out, n->rack));
+    TRY(buf_printf(out, ",\"underReplicatedBlocks\":%u,\"%s\":%u,\"underReplicateInOpenFiles\":%u",
+                   n->leaving_blocks,
+                   decommission ? "decommissionOnlyReplicas" : "maintenanceOnlyReplicas",
+                   n->leaving_only_here, n->leaving_open_blocks));
+    if (decommission)
+        TRY(buf_printf(out, ",\"decommissionDuration\":%" PRId64, n->leaving_ms));
+    return put(out, "}");
+}
+
+static bool is_live(const struct facts_node *n)
+{
+    return n->alive;
+}
+static bool is_dead(const struct facts_node *n)
+{
+    return !n->alive;
+}
+static bool is_decommissioning(const struct facts_node *n)
+{
+    return n->admin == ADMIN_DECOMMISSION_IN_PROGRESS;
+}
+static bool is_entering(const struct facts_node *n)
+{
+    return n->admin == ADMIN_ENTERING_MAINTENANCE;
+}
+
+static int node_list(struct buf *out, const char *name, const struct facts *f,
+                     bool (*wanted)(const struct facts_node *n))
 {
     struct buf list = {0};
     int rc = put(&list, "{");
-    bool first = true;
+    bool first = true, leaving = wanted == is_decommissioning || wanted == is_entering;
     for (uint32_t i = 0; i < f->node_count && rc == 0; i++) {
-        if (f->nodes[i].alive != alive)
+        if (!wanted(&f->nodes[i]))
             continue;
         if (!first)
             rc = put(&list, ",");
         if (rc == 0)
-            rc = node_json(&f->nodes[i], &list);
+            rc = leaving ? leaving_json(&f->nodes[i], &list) : node_json(&f->nodes[i], &list);
         first = false;
     }
     if (rc == 0)
@@ -110,10 +150,10 @@ static int info_bean(const struct facts *f, struct buf *out)
     TRY(number(out, "NNStartedTimeInMillis", (uint64_t)f->shell.started_ms));
     TRY(put(out, f->shell.upgrade_open ? ",\n    \"UpgradeFinalized\" : false"
                                        : ",\n    \"UpgradeFinalized\" : true"));
-    TRY(node_list(out, "LiveNodes", f, true));
-    TRY(node_list(out, "DeadNodes", f, false));
-    TRY(text(out, "DecomNodes", "{}"));
-    return text(out, "EnteringMaintenanceNodes", "{}");
+    TRY(node_list(out, "LiveNodes", f, is_live));
+    TRY(node_list(out, "DeadNodes", f, is_dead));
+    TRY(node_list(out, "DecomNodes", f, is_decommissioning));
+    return node_list(out, "EnteringMaintenanceNodes", f, is_entering);
 }
 
 static int totals(const struct facts *f, struct buf *out)
@@ -153,12 +193,13 @@ static int state_bean(const struct facts *f, struct buf *out)
     TRY(number(out, "NumLiveDataNodes", f->live));
     TRY(number(out, "NumDeadDataNodes", f->dead));
     TRY(number(out, "NumStaleDataNodes", f->stale));
-    TRY(number(out, "NumDecomLiveDataNodes", 0));
-    TRY(number(out, "NumDecomDeadDataNodes", 0));
-    TRY(number(out, "NumDecommissioningDataNodes", 0));
-    TRY(number(out, "NumInMaintenanceLiveDataNodes", 0));
-    TRY(number(out, "NumInMaintenanceDeadDataNodes", 0));
-    TRY(number(out, "NumEnteringMaintenanceDataNodes", 0));
+    TRY(number(out, "NumDecomLiveDataNodes", f->decommissioned_live));
+    TRY(number(out, "NumDecomDeadDataNodes", f->decommissioned_dead));
+    TRY(number(out, "NumInServiceLiveDataNodes", f->in_service));
+    TRY(number(out, "NumDecommissioningDataNodes", f->decommissioning));
+    TRY(number(out, "NumInMaintenanceLiveDataNodes", f->maintenance_live));
+    TRY(number(out, "NumInMaintenanceDeadDataNodes", f->maintenance_dead));
+    TRY(number(out, "NumEnteringMaintenanceDataNodes", f->entering_maintenance));
     TRY(number(out, "VolumeFailuresTotal", f->failed_volumes));
     return number(out, "MaxObjects", 0);
 }

@@ -21,6 +21,7 @@ static int add_node(struct facts *f, const struct nn *nn, const struct node *nod
 {
     struct facts_node n = {
         .host = arena_strdup(&f->arena, node->hostname),
+        .ip = arena_strdup(&f->arena, node->ip),
         .rack = arena_strdup(&f->arena, node->rack),
         .version = arena_strdup(&f->arena, node->software_version),
         .port = node->xfer_port,
@@ -29,13 +30,18 @@ static int add_node(struct facts *f, const struct nn *nn, const struct node *nod
         .blocks = blocks_of_node(nn, node),
         .xceivers = node->xceivers,
         .alive = node->alive,
+        .admin = node->admin,
+        .leaving_blocks = node->leaving_blocks,
+        .leaving_open_blocks = node->leaving_open_blocks,
+        .leaving_only_here = node->leaving_only_here,
+        .leaving_ms = mono_ms - node->leaving_since_ms,
         .heard_ago_ms = mono_ms - node->heard_ms,
         .capacity = node->capacity,
         .used = node->dfs_used,
         .remaining = node->remaining,
         .non_dfs = node->non_dfs_used,
     };
-    if (n.host == NULL || n.rack == NULL || n.version == NULL)
+    if (n.host == NULL || n.ip == NULL || n.rack == NULL || n.version == NULL)
         return ERR_NO_MEMORY;
     f->nodes[f->node_count++] = n;
     return 0;
@@ -90,6 +96,25 @@ static void add_totals(struct facts *f, const struct nn *nn, int64_t mono_ms)
     f->xceivers = n.xceivers;
     f->failed_volumes = n.failed_volumes;
     f->racks = n.racks;
+    f->decommissioning = n.decommissioning;
+    f->decommissioned_live = n.decommissioned_live;
+    f->decommissioned_dead = n.decommissioned_dead;
+    f->entering_maintenance = n.entering_maintenance;
+    f->maintenance_live = n.maintenance_live;
+    f->maintenance_dead = n.maintenance_dead;
+    f->in_service = n.in_service;
+}
+
+const char *facts_admin_name(uint8_t admin)
+{
+    static const char *const names[] = {
+        [ADMIN_NORMAL] = "In Service",
+        [ADMIN_DECOMMISSION_IN_PROGRESS] = "Decommission In Progress",
+        [ADMIN_DECOMMISSIONED] = "Decommissioned",
+        [ADMIN_ENTERING_MAINTENANCE] = "Entering Maintenance",
+        [ADMIN_IN_MAINTENANCE] = "In Maintenance",
+    };
+    return admin < ARRAY_SIZE(names) ? names[admin] : "Unknown";
 }
 
 struct facts *facts_gather(const struct nn *nn, int64_t mono_ms, const struct facts_shell *shell)

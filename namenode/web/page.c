@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "common/web/web.h"
+#include "namenode/nodes/nodes.h"
 #include "namenode/web/web.h"
 
 static double share(uint64_t part, uint64_t whole)
@@ -85,6 +86,16 @@ static int size_cell(struct buf *out, uint64_t bytes)
     return put(out, "</td>");
 }
 
+/* How far a node has come that is on its way out of the service. */
+static int admin_cell(const struct facts_node *n, struct buf *out)
+{
+    TRY(buf_printf(out, "<td>%s", facts_admin_name(n->admin)));
+    if (n->admin == ADMIN_DECOMMISSION_IN_PROGRESS || n->admin == ADMIN_ENTERING_MAINTENANCE)
+        TRY(buf_printf(out, ", %u blocks left, %u of them in open files", n->leaving_blocks,
+                       n->leaving_open_blocks));
+    return put(out, "</td>");
+}
+
 static int node_row(const struct facts_node *n, struct buf *out)
 {
     TRY(put(out, "<tr><td>"));
@@ -93,6 +104,7 @@ static int node_row(const struct facts_node *n, struct buf *out)
     TRY(web_put_html(out, n->rack));
     TRY(put(out,
             n->alive ? "</td><td class=\"ok\">live</td>" : "</td><td class=\"bad\">dead</td>"));
+    TRY(admin_cell(n, out));
     TRY(buf_printf(out, "<td class=\"n\">%" PRId64 " s</td>", n->heard_ago_ms / 1000));
     TRY(size_cell(out, n->used));
     TRY(size_cell(out, n->capacity));
@@ -106,7 +118,8 @@ static int nodes(const struct facts *f, struct buf *out)
 {
     TRY(buf_printf(out, "<h2>DataNodes: %u live, %u dead, %u stale, %u racks</h2>", f->live,
                    f->dead, f->stale, f->racks));
-    TRY(put(out, "<table><tr><th>node</th><th>rack</th><th>state</th><th class=\"n\">heard</th>"
+    TRY(put(out, "<table><tr><th>node</th><th>rack</th><th>state</th><th>service</th><th "
+                 "class=\"n\">heard</th>"
                  "<th class=\"n\">used</th><th class=\"n\">capacity</th><th class=\"n\">blocks</th>"
                  "<th class=\"n\">failed volumes</th><th>version</th></tr>"));
     for (uint32_t i = 0; i < f->node_count; i++)
@@ -148,6 +161,11 @@ int facts_prom(const struct facts *f, struct buf *out)
         {"namenode_live_datanodes", "heard from in time", f->live},
         {"namenode_dead_datanodes", "not heard from", f->dead},
         {"namenode_stale_datanodes", "not heard from lately", f->stale},
+        {"namenode_decommissioning_datanodes", "being decommissioned", f->decommissioning},
+        {"namenode_decommissioned_datanodes", "live ones", f->decommissioned_live},
+        {"namenode_entering_maintenance_datanodes", "being prepared", f->entering_maintenance},
+        {"namenode_maintenance_datanodes", "in maintenance, dead ones too",
+         (double)f->maintenance_live + f->maintenance_dead},
         {"namenode_failed_volumes", "of live DataNodes", f->failed_volumes},
         {"namenode_transfers", "active transfers of live DataNodes", f->xceivers},
         {"namenode_last_txid", "newest transaction", (double)f->txid},

@@ -6,7 +6,10 @@
 #include "namenode/nn.h"
 
 struct facts_node {
-    const char *host, *rack, *version;
+    const char *host, *ip, *rack, *version;
+    uint8_t admin; /* enum admin_state */
+    uint32_t leaving_blocks, leaving_open_blocks, leaving_only_here;
+    int64_t leaving_ms; /* since it was told to */
     uint32_t port, http_port, failed_volumes, blocks, xceivers;
     bool alive;
     int64_t heard_ago_ms;
@@ -29,6 +32,8 @@ struct facts {
         excess, block_bytes;
     uint64_t capacity, used, remaining, non_dfs, pool_used;
     uint32_t live, dead, stale, xceivers, failed_volumes, racks;
+    uint32_t decommissioning, decommissioned_live, decommissioned_dead;
+    uint32_t entering_maintenance, maintenance_live, maintenance_dead, in_service;
     uint64_t txid;
     struct facts_node *nodes;
     uint32_t node_count;
@@ -36,6 +41,9 @@ struct facts {
 /* NULL: no memory. Thread: state. */
 struct facts *facts_gather(const struct nn *nn, int64_t mono_ms, const struct facts_shell *shell);
 void facts_free(struct facts *f);
+
+/* "In Service" and so on. */
+const char *facts_admin_name(uint8_t admin);
 
 int facts_page(const struct facts *f, const char *rpc_address, struct buf *out);
 int facts_jmx(const struct facts *f, const char *query, struct buf *out);

@@ -67,18 +67,20 @@ int fs_getFsECBlockGroupStats(struct call *c)
     return 0;
 }
 
-static enum node_filter filter_of(Hdfs__DatanodeReportType type, bool *ret_none)
+static enum node_filter filter_of(Hdfs__DatanodeReportType type)
 {
-    *ret_none = false;
     switch (type) {
-    case HDFS__DATANODE_REPORT_TYPE__ALL:
-        return NODES_ALL;
     case HDFS__DATANODE_REPORT_TYPE__LIVE:
         return NODES_LIVE;
     case HDFS__DATANODE_REPORT_TYPE__DEAD:
         return NODES_DEAD;
+    case HDFS__DATANODE_REPORT_TYPE__DECOMMISSIONING:
+        return NODES_DECOMMISSIONING;
+    case HDFS__DATANODE_REPORT_TYPE__ENTERING_MAINTENANCE:
+        return NODES_ENTERING_MAINTENANCE;
+    case HDFS__DATANODE_REPORT_TYPE__IN_MAINTENANCE:
+        return NODES_IN_MAINTENANCE;
     default:
-        *ret_none = true; /* nobody is being decommissioned or maintained yet */
         return NODES_ALL;
     }
 }
@@ -86,9 +88,8 @@ static enum node_filter filter_of(Hdfs__DatanodeReportType type, bool *ret_none)
 static int nodes_wanted(struct call *c, Hdfs__DatanodeReportType type, uint32_t **ret,
                         uint32_t *ret_count)
 {
-    bool none;
-    enum node_filter filter = filter_of(type, &none);
-    uint32_t count = none ? 0 : nodes_list(nn_of(c)->nodes, filter, NULL, 0);
+    enum node_filter filter = filter_of(type);
+    uint32_t count = nodes_list(nn_of(c)->nodes, filter, NULL, 0);
     *ret = arena_array(arena_of(c), uint32_t, count);
     if (*ret == NULL)
         return call_no_memory(c);
@@ -105,12 +106,15 @@ int fs_getDatanodeReport(struct call *c)
     uint32_t *list, count;
     TRY(call_check_superuser(c));
     TRY(nodes_wanted(c, req->type, &list, &count));
-    res->di = arena_array(arena_of(c), Hdfs__DatanodeInfo *, count);
+    enum node_filter filter = filter_of(req->type);
+    size_t unheard = filter == NODES_ALL || filter == NODES_DEAD ? call_hosts_count(c) : 0;
+    res->di = arena_array(arena_of(c), Hdfs__DatanodeInfo *, count + unheard);
     if (res->di == NULL)
         return call_no_memory(c);
     for (uint32_t i = 0; i < count; i++)
         TRY(status_datanode(c, list[i], &res->di[i]));
-    res->n_di = count;
+    TRY(call_unheard_hosts(c, res->di + count, unheard, &unheard));
+    res->n_di = count + unheard;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* lists.c - corrupt and open files, page by page. */
 #include <stdlib.h>
 
+#include "namenode/drain/drain.h"
 #include "namenode/handlers/call.h"
 
 static bool is_inside(const struct call *c, handle_t h, handle_t top)
@@ -81,13 +82,25 @@ static int filter_top(struct call *c, const char *path, handle_t *ret)
     return 0;
 }
 
-/* Open files may block the decommission of a DataNode; there is none yet. */
 static bool wants_all(const Cp__ListOpenFilesRequest *req)
 {
     for (size_t i = 0; i < req->n_types; i++)
         if (req->types[i] == HDFS__OPEN_FILES_TYPE__ALL_OPEN_FILES)
             return true;
     return req->n_types == 0;
+}
+
+/* The next open file beyond that inode id: any, or one that keeps a DataNode from leaving. */
+static handle_t next_open(struct call *c, uint64_t id, bool all)
+{
+    if (all)
+        return ns_open_after(ns_of(c), id);
+    while ((id = drain_next_blocking(c->env->drain, id)) != 0) {
+        handle_t file = ns_open_after(ns_of(c), id - 1);
+        if (file != 0 && ns_inode(ns_of(c), file)->id == id)
+            return file; /* else it was closed since the DataNodes were looked at */
+    }
+    return 0;
 }
 
 /* In the order of inode ids, which is the cursor. */
@@ -104,10 +117,11 @@ int fs_listOpenFiles(struct call *c)
     res->n_types = req->n_types;
     if (res->entries == NULL)
         return call_no_memory(c);
-    if (top == 0 || !wants_all(req))
+    bool all = wants_all(req);
+    if (top == 0)
         return 0;
-    for (handle_t f = ns_open_after(ns_of(c), (uint64_t)req->id); f != 0; f = next) {
-        next = ns_open_after(ns_of(c), ns_inode(ns_of(c), f)->id);
+    for (handle_t f = next_open(c, (uint64_t)req->id, all); f != 0; f = next) {
+        next = next_open(c, ns_inode(ns_of(c), f)->id, all);
         if (!is_inside(c, f, top))
             continue;
         TRY(open_entry(c, f, &res->entries[res->n_entries++]));

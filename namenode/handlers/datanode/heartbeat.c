@@ -151,6 +151,20 @@ static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, u
     return nodes_heartbeat(nn_of(c)->nodes, node, &h, c->mono_ms, c->now_ms, &c->err);
 }
 
+/* A node that has left the list of those who may join stops when it is told so. */
+static int check_allowed(struct call *c, const Hdfs__DatanodeID *id)
+{
+    uint32_t i = nodes_find(nn_of(c)->nodes, id->datanode_uuid);
+    const struct node *node = i == 0 ? NULL : nodes_at(nn_of(c)->nodes, i);
+    if (node == NULL || !node->disallowed)
+        return 0;
+    nodes_declare_dead(nn_of(c)->nodes, i);
+    return fail(&c->err, ERR_DISALLOWED_NODE,
+                "Datanode denied communication with namenode because the host is not in the "
+                "include-list: %s:%u",
+                node->ip, node->xfer_port);
+}
+
 int dn_sendHeartbeat(struct call *c)
 {
     REQUEST(c, Dp__SendHeartbeatRequest);
@@ -162,6 +176,7 @@ int dn_sendHeartbeat(struct call *c)
     res->cmds = arena_array(arena_of(c), Dp__DatanodeCommand *, 2);
     if (res->cmds == NULL)
         return call_no_memory(c);
+    TRY(check_allowed(c, req->registration->datanode_id));
     uint32_t node = registered(c, req->registration);
     if (node == 0 || nodes_at(nn_of(c)->nodes, node)->must_register) {
         res->n_cmds = 1;

@@ -49,6 +49,21 @@ static int check_cluster(struct call *c, const Dp__DatanodeRegistration *reg)
                 id->ctime_ms);
 }
 
+/* As Java prints a registration. */
+static const char *registration_text(struct call *c, const Dp__DatanodeRegistration *reg)
+{
+    const Hdfs__DatanodeID *id = reg->datanode_id;
+    const Dp__StorageInfo *info = reg->storage_info;
+    const char *text = arena_printf(
+        arena_of(c),
+        "DatanodeRegistration(%s:%u, datanodeUuid=%s, infoPort=%u, infoSecurePort=%u, ipcPort=%u, "
+        "storageInfo=lv=%d;cid=%s;nsid=%d;c=%" PRIu64 ")",
+        id->ip_addr, id->xfer_port, id->datanode_uuid, id->info_port, id->info_secure_port,
+        id->ipc_port, (int32_t)info->layout_version, info->cluster_id, (int32_t)info->namespace_id,
+        info->c_time);
+    return text != NULL ? text : id->ip_addr;
+}
+
 int dn_registerDatanode(struct call *c)
 {
     REQUEST(c, Dp__RegisterDatanodeRequest);
@@ -58,6 +73,7 @@ int dn_registerDatanode(struct call *c)
     uint32_t node;
     TRY(check_cluster(c, reg));
     id->ip_addr = c->rpc->peer_host; /* what a node believes of its own address counts less */
+    TRY(call_check_included(c, id->ip_addr, id->xfer_port, registration_text(c, reg)));
     struct node_registration r = {.uuid = id->datanode_uuid,
                                   .ip = id->ip_addr,
                                   .hostname = id->host_name,
@@ -71,8 +87,9 @@ int dn_registerDatanode(struct call *c)
     log_info("DataNode registered node=%s:%u uuid=%s rack=%s version=%s", r.ip, r.xfer_port,
              log_quote(r.uuid), nodes_at(nn_of(c)->nodes, node)->rack,
              log_quote(r.software_version));
+    nodes_at_mut(nn_of(c)->nodes, node)->disallowed = false;
     res->registration = reg;
-    return 0;
+    return call_apply_hosts(c, node);
 }
 
 uint32_t registered(const struct call *c, const Dp__DatanodeRegistration *reg)
