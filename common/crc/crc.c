@@ -4,6 +4,7 @@
 #include "common/crc/crc.h"
 
 #include <isa-l/crc.h>
+#include <strings.h>
 
 #include "common/base/base.h"
 
@@ -38,6 +39,15 @@ uint32_t crc_update(enum crc_type type, uint32_t crc, const void *data, size_t s
         break;
     }
     return 0;
+}
+
+int crc_type_of(const char *name)
+{
+    static const char *const names[] = {"NULL", "CRC32", "CRC32C"};
+    for (int i = 0; i < (int)ARRAY_SIZE(names); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return i;
+    return -1;
 }
 
 size_t crc_sums_size(struct crc_kind kind, size_t size)

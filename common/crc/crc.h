@@ -10,6 +10,9 @@
 
 enum crc_type { CRC_NULL = 0, CRC_CRC32 = 1, CRC_CRC32C = 2 }; /* Hadoop's DataChecksum types */
 
+/* By its name in dfs.checksum.type, in either case; -1: none of them. */
+int crc_type_of(const char *name);
+
 struct crc_kind {
     enum crc_type type;
     uint32_t bytes_per_chunk;

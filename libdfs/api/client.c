@@ -149,6 +149,22 @@ const char *dfs_user(const struct dfs *fs)
     return meta_user(fs->env.meta);
 }
 
+/* A client's own configuration, where it says something, goes before what the server tells. */
+static int own_checksum(const struct conf *conf, Xfer__Checksum *sum, struct err *err)
+{
+    if (conf_is_set(conf, CONF_bytes_per_checksum))
+        sum->bytes_per_checksum = (uint32_t)conf_int(conf, CONF_bytes_per_checksum);
+    if (!conf_is_set(conf, CONF_checksum_type))
+        return 0;
+    const char *text = conf_str(conf, CONF_checksum_type);
+    int type = crc_type_of(text);
+    if (type < 0)
+        return fail(err, ERR_CONFIG, "%s: \"%s\" is none of NULL, CRC32, CRC32C",
+                    conf_name(CONF_checksum_type), text);
+    sum->type = (Hdfs__ChecksumType)type;
+    return 0;
+}
+
 static int ask_defaults(struct op *op, struct dfs_defaults *ret, struct crc_kind *ret_kind)
 {
     Cp__GetServerDefaultsRequest request = CP__GET_SERVER_DEFAULTS_REQUEST__INIT;
@@ -165,6 +181,7 @@ static int ask_defaults(struct op *op, struct dfs_defaults *ret, struct crc_kind
     Xfer__Checksum sum = XFER__CHECKSUM__INIT;
     sum.type = d->checksum_type;
     sum.bytes_per_checksum = d->bytes_per_checksum;
+    TRY(own_checksum(op->fs->conf, &sum, &op->err));
     return xfer_checksum_kind(&sum, ret_kind, &op->err);
 }
 

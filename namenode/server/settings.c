@@ -1,6 +1,5 @@
 /* settings.c - from the configuration to what handlers and cores use. Thread: the one that starts.
  */
-#include <strings.h>
 #include <unistd.h>
 
 #include "common/conf/conf.h"
@@ -20,12 +19,15 @@ static uint32_t u32(const struct conf *c, enum conf_key key)
     return (uint32_t)conf_int(c, key);
 }
 
-static uint32_t checksum_type(const struct conf *conf)
+static int checksum_type(const struct conf *conf, uint32_t *ret, struct err *err)
 {
     const char *text = conf_str(conf, CONF_checksum_type);
-    if (strcasecmp(text, "NULL") == 0)
-        return CRC_NULL;
-    return strcasecmp(text, "CRC32") == 0 ? CRC_CRC32 : CRC_CRC32C;
+    int type = crc_type_of(text);
+    if (type < 0)
+        return fail(err, ERR_CONFIG, "%s: \"%s\" is none of NULL, CRC32, CRC32C",
+                    conf_name(CONF_checksum_type), text);
+    *ret = (uint32_t)type;
+    return 0;
 }
 
 static void free_list(char **items, size_t count)
@@ -82,7 +84,6 @@ int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct 
         .replication_max = u32(conf, CONF_replication_max),
         .file_buffer_size = (uint32_t)conf_size(conf, CONF_io_buffer_size),
         .list_limit = u32(conf, CONF_ls_limit),
-        .checksum_type = checksum_type(conf),
         .trash_interval_min = (uint64_t)(conf_ms(conf, CONF_trash_interval) / 60000),
         .access_time_precision_ms = (uint64_t)conf_ms(conf, CONF_access_time_precision),
         .batched_list_limit = u32(conf, CONF_batched_ls_limit),
@@ -102,6 +103,7 @@ int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct 
         .heartbeat_interval_ms = conf_ms(conf, CONF_heartbeat_interval),
         .lease_hard_limit_ms = conf_ms(conf, CONF_lease_hard_limit),
     };
+    TRY(checksum_type(conf, &ret->checksum_type, err));
     return protected_dirs(conf, ret, err);
 }
 

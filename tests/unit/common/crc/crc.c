@@ -77,3 +77,11 @@ Test(crc, header)
     cr_assert_eq(crc_header_decode((const uint8_t *)"\x02\x7f\x00\x00\x00", &kind, &err),
                  ERR_PROTOCOL);
 }
+
+Test(crc, types_by_name)
+{
+    cr_assert_eq(crc_type_of("CRC32C"), CRC_CRC32C);
+    cr_assert_eq(crc_type_of("crc32"), CRC_CRC32);
+    cr_assert_eq(crc_type_of("null"), CRC_NULL);
+    cr_assert_eq(crc_type_of("CRC64"), -1);
+}
