@@ -252,6 +252,22 @@ static char *append_normal(const char *top, char *out, const uint8_t *path, size
     return out;
 }
 
+/* Of an absolute path Java's Path leaves a slash where a "." or ".." at the end was resolved. */
+static char *append_trace_of_dots(const char *top, char *out, struct slice path)
+{
+    while (path.size > 0 && path.data[path.size - 1] == '/')
+        path.size--;
+    const uint8_t *slash = path.size == 0 ? NULL : memrchr(path.data, '/', path.size);
+    size_t start = slash == NULL ? 0 : (size_t)(slash + 1 - path.data);
+    struct slice last = {path.data + start, path.size - start};
+    bool left =
+        out - top >= 3 && memcmp(out - 3, "/..", 3) == 0; /* there was nothing to go up to */
+    bool absolute = path.size > 0 && path.data[0] == '/';
+    if (absolute && out > top && !left && (name_is(last, ".") || name_is(last, "..")))
+        *out++ = '/';
+    return out;
+}
+
 /* Length of the "scheme:" or "scheme://host" that a target begins with; 0: none. */
 static size_t target_root(struct slice target)
 {
@@ -285,6 +301,9 @@ static const char *join_link(const struct ns *ns, const struct resolved *r, uint
         for (uint32_t k = 1; k < i; k++)
             out = append_normal(top, out, r->names[k].data, r->names[k].size);
     out = append_normal(top, out, target.data + root, target.size - root);
+    if (i == r->depth)
+        out =
+            append_trace_of_dots(top, out, (struct slice){target.data + root, target.size - root});
     for (uint32_t k = i + 1; k <= r->depth; k++)
         out = append_normal(top, out, r->names[k].data, r->names[k].size);
     if (out == top)

@@ -12,11 +12,11 @@ static const char *lease_text(struct call *c, const char *path, uint64_t file_id
     const char *text =
         lease != 0
             ? arena_printf(arena_of(c),
-                           "%s (inode %" PRIu64 ") [Lease.  Holder: %s, pending creates: %u]", path,
-                           file_id, holder, ns_lease_file_count(ns_of(c), lease))
+                           "%s (inode %" PRId64 ") [Lease.  Holder: %s, pending creates: %u]", path,
+                           (int64_t)file_id, holder, ns_lease_file_count(ns_of(c), lease))
             : arena_printf(arena_of(c),
-                           "%s (inode %" PRIu64 ") Holder %s does not have any open files.", path,
-                           file_id, holder != NULL ? holder : "null");
+                           "%s (inode %" PRId64 ") Holder %s does not have any open files.", path,
+                           (int64_t)file_id, holder != NULL ? holder : "null");
     return text != NULL ? text : path;
 }
 

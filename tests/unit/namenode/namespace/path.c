@@ -143,6 +143,30 @@ Test(path, links_end_in_the_path_to_try_next)
     cr_assert_str_eq(err.text, "/c/y");
 }
 
+/* What Hadoop's UnresolvedPathException says of such targets. */
+Test(path, targets_that_end_in_dots)
+{
+    static const struct {
+        const char *target, *path, *rest;
+    } cases[] = {{"/x/y/..", "/x/", "/x/f"},      {"/x/y/../", "/x/", "/x/f"},
+                 {"/x/.", "/x/", "/x/f"},         {"..", "/a", "/a/f"},
+                 {"/..", "/..", "/../f"},         {"/x/..", "/", "/f"},
+                 {"/x/y..", "/x/y..", "/x/y../f"}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct resolved r;
+        struct err err = {0};
+        char name[16], below[32];
+        snprintf(name, sizeof(name), "l%zu", i);
+        make(INODE_SYMLINK, b, name, 0777, "alice", cases[i].target);
+        snprintf(below, sizeof(below), "/a/b/l%zu/f", i);
+        cr_assert_eq(ns_resolve(ns, NULL, below, PATH_READ, &arena, &r, &err), ERR_UNRESOLVED_LINK);
+        cr_assert_str_eq(err.text, cases[i].rest, "%s", cases[i].target);
+        below[strlen(below) - 2] = '\0';
+        cr_assert_eq(ns_resolve(ns, NULL, below, PATH_READ, &arena, &r, &err), ERR_UNRESOLVED_LINK);
+        cr_assert_str_eq(err.text, cases[i].path, "%s", cases[i].target);
+    }
+}
+
 Test(path, permissions_are_checked_on_the_way_with_the_known_text)
 {
     struct resolved r;
