@@ -5,17 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/obs/obs.h"
 #include "datanode/node.h"
 
 static const char usage[] =
-    "Usage: dfs-datanode [--conf DIR] [-D key=value]...\n"
+    "Usage: dfs-datanode [--conf DIR] [-D key=value]... [-regular | -rollback]\n"
     "Stores blocks of a Hadoop file system and serves them.\n"
     "\n"
     "  --conf DIR     read core-site.xml and hdfs-site.xml of DIR\n"
     "                 (default: $HADOOP_CONF_DIR, then /etc/hadoop/conf)\n"
     "  -D key=value   set one property, after the files\n"
+    "  -rollback      go back to the state before an upgrade, as the NameNode did\n"
     "  --version      print the version and exit\n"
     "  --help         print this and exit\n"
     "\n"
@@ -26,6 +28,7 @@ struct arguments {
     const char *conf_dir;
     const char **pairs;
     size_t pair_count;
+    struct datanode_options options;
 };
 
 /* 0: go on, 1: done, 2: wrong usage. */
@@ -46,6 +49,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             a->conf_dir = argv[++i];
         } else if (strcmp(arg, "-D") == 0 && has_next) {
             a->pairs[a->pair_count++] = argv[++i];
+        } else if (strcasecmp(arg, "-rollback") == 0 || strcasecmp(arg, "-regular") == 0) {
+            a->options.rollback = strcasecmp(arg, "-rollback") == 0;
         } else if (strncmp(arg, "-D", 2) == 0 && arg[2] != '\0') {
             a->pairs[a->pair_count++] = arg + 2;
         } else {
@@ -75,18 +80,19 @@ static void on_end(void *ctx, bool failed, const char *why)
     struct ending *e = ctx;
     e->failed = failed;
     if (failed)
-        log_error("stopping, no NameNode takes this node cause=%s", log_quote(why));
+        log_error("stopping cause=%s", log_quote(why));
     else
         log_info("stopping cause=%s", log_quote(why));
     pthread_kill(e->main_thread, SIGTERM);
 }
 
-static int serve(const struct conf *conf, const sigset_t *signals)
+static int serve(const struct conf *conf, const struct datanode_options *options,
+                 const sigset_t *signals)
 {
     struct err err = {0};
     struct datanode *dn;
     struct ending ending = {.main_thread = pthread_self()};
-    if (datanode_start(conf, &dn, &err) != 0) {
+    if (datanode_start_with(conf, options, &dn, &err) != 0) {
         log_error("the datanode doesn't start cause=%s", log_quote(err.text));
         return 1;
     }
@@ -120,7 +126,7 @@ int main(int argc, char **argv)
             rc = 1;
         } else {
             conf_log_unknown(conf);
-            rc = serve(conf, &signals);
+            rc = serve(conf, &a.options, &signals);
         }
     } else {
         rc = rc == 2 ? 2 : 0;

@@ -59,6 +59,16 @@ static void on_refused(void *ctx, const char *why, bool all)
         end(ctx, true, why);
 }
 
+static void on_unusable(void *ctx, const char *why)
+{
+    char text[500];
+    snprintf(text, sizeof(text),
+             "DataNode is shutting down due to failed volumes, more than "
+             "dfs.datanode.failed.volumes.tolerated allows; the last one: %s",
+             why);
+    end(ctx, true, text);
+}
+
 static void on_shutdown(void *ctx, bool restart)
 {
     atomic_store(&((struct datanode *)ctx)->restarting, restart);
@@ -177,7 +187,9 @@ static int start_control(struct datanode *dn, struct err *err)
                                 .transfers = transfers,
                                 .transfers_ctx = dn,
                                 .refused = on_refused,
-                                .refused_ctx = dn};
+                                .refused_ctx = dn,
+                                .unusable = on_unusable,
+                                .unusable_ctx = dn};
     TRY(control_new(&o, &dn->control, err));
     TRY(start_ipc(dn, err));
     return control_run(dn->control, ipc_port(dn->ipc), err);
@@ -217,11 +229,11 @@ static void free_throttles(struct datanode *dn)
     throttle_free(p->read);
 }
 
-static int start(struct datanode *dn, struct err *err)
+static int start(struct datanode *dn, const struct datanode_options *o, struct err *err)
 {
     const struct conf *conf = dn->conf;
     TRY(auth_check_protection(conf, err));
-    TRY(store_open(conf, &dn->store, err));
+    TRY(store_open_with(conf, &(struct store_options){.rollback = o->rollback}, &dn->store, err));
     dn->pipeline = (struct pipeline_config){
         .store = dn->store,
         .read_timeout_ms = (int)conf_ms(conf, CONF_socket_timeout),
@@ -247,7 +259,8 @@ static int start(struct datanode *dn, struct err *err)
     return 0;
 }
 
-int datanode_start(const struct conf *conf, struct datanode **ret, struct err *err)
+int datanode_start_with(const struct conf *conf, const struct datanode_options *o,
+                        struct datanode **ret, struct err *err)
 {
     struct datanode *dn = calloc(1, sizeof(*dn));
     if (dn == NULL)
@@ -255,13 +268,18 @@ int datanode_start(const struct conf *conf, struct datanode **ret, struct err *e
     CHECK(pthread_mutex_init(&dn->lock, NULL) == 0);
     dn->conf = conf_copy(conf);
     int rc =
-        dn->conf == NULL ? fail(err, ERR_NO_MEMORY, "no memory for a datanode") : start(dn, err);
+        dn->conf == NULL ? fail(err, ERR_NO_MEMORY, "no memory for a datanode") : start(dn, o, err);
     if (rc != 0) {
         datanode_stop(dn);
         return rc;
     }
     *ret = dn;
     return 0;
+}
+
+int datanode_start(const struct conf *conf, struct datanode **ret, struct err *err)
+{
+    return datanode_start_with(conf, &(struct datanode_options){0}, ret, err);
 }
 
 uint16_t datanode_port(const struct datanode *dn)

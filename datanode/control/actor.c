@@ -201,6 +201,15 @@ static bool full_due(struct actor *a, int64_t now_ms)
     return a->next_full_ms <= now_ms;
 }
 
+static bool heartbeat_due(struct actor *a, int64_t now_ms)
+{
+    pthread_mutex_lock(&a->lock);
+    bool wanted = a->heartbeat_wanted;
+    a->heartbeat_wanted = false;
+    pthread_mutex_unlock(&a->lock);
+    return wanted || now_ms >= a->next_heartbeat_ms;
+}
+
 static void full_done(struct actor *a, int64_t now_ms)
 {
     pthread_mutex_lock(&a->lock);
@@ -216,13 +225,14 @@ static int serve_turn(struct actor *a, struct err *err)
     int64_t interval_ms = conf_ms(conf, CONF_heartbeat_interval);
     int64_t now_ms = clock_monotonic_ms();
     bool full = full_due(a, now_ms);
-    if (now_ms >= a->next_heartbeat_ms) {
+    if (heartbeat_due(a, now_ms)) {
         a->next_heartbeat_ms = now_ms + interval_ms;
         TRY(heartbeat_send(a, err));
         note_reachable(a);
     }
     if (a->register_again)
         return 0;
+    TRY(error_send(a, false, err));
     TRY(bad_blocks_send(a, err));
     if (incremental_due(a, now_ms) || (full && a->lease_id != 0)) {
         TRY(incremental_send(a, err)); /* also before a full report, which must not be older */
@@ -293,5 +303,8 @@ void *actor_thread(void *arg)
         wait_until(a, clock_monotonic_ms() + pause_ms, false);
         pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
     }
+    struct err last = {0};
+    if (atomic_load(&a->registered) && !a->unreachable && error_send(a, true, &last) != 0)
+        note_unreachable(a, &last); /* it finds out when no heartbeats come */
     return NULL;
 }

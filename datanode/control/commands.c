@@ -57,6 +57,12 @@ static void recover(const struct actor *a, const Dp__BlockRecoveryCommand *comma
     }
 }
 
+static void finalize(const struct actor *a, const Dp__FinalizeCommand *command)
+{
+    if (command != NULL && strcmp(command->block_pool_id, pool_id(a->pool)) == 0)
+        store_finalize_upgrade(a->pool);
+}
+
 static bool obeyed(const struct actor *a, int type)
 {
     return a->active || type == COMMAND(RegisterCommand) || type == COMMAND(KeyUpdateCommand);
@@ -85,7 +91,9 @@ static void run(struct actor *a, const Dp__DatanodeCommand *command)
         if (command->balancer_cmd != NULL && command->balancer_cmd->bandwidth > 0)
             throttle_set(a->control->options.balance, command->balancer_cmd->bandwidth);
         break;
-    case COMMAND(FinalizeCommand):  /* there is never a previous version to drop */
+    case COMMAND(FinalizeCommand):
+        finalize(a, command->finalize_cmd);
+        break;
     case COMMAND(KeyUpdateCommand): /* tokens are not checked while authentication is simple */
     case COMMAND(NullDatanodeCommand):
         break;

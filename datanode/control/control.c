@@ -26,6 +26,24 @@ static void on_event(void *ctx, enum store_event what, const char *pool, const c
     }
 }
 
+static void on_notice(void *ctx, enum store_notice notice, const char *text)
+{
+    struct control *c = ctx;
+    for (size_t i = 0; i < c->actor_count; i++) {
+        struct actor *a = &c->actors[i];
+        pthread_mutex_lock(&a->lock);
+        a->heartbeat_wanted = a->report_wanted = a->full_wanted = true;
+        if (notice != STORE_VOLUMES_CHANGED) {
+            a->error = notice == STORE_UNUSABLE ? FATAL_ERROR : VOLUME_ERROR;
+            snprintf(a->error_text, sizeof(a->error_text), "%s", text);
+        }
+        pthread_cond_signal(&a->wake);
+        pthread_mutex_unlock(&a->lock);
+    }
+    if (notice == STORE_UNUSABLE && c->options.unusable != NULL)
+        c->options.unusable(c->options.unusable_ctx, text);
+}
+
 static void actor_init(struct control *c, struct actor *a, const struct addr *addr)
 {
     pthread_condattr_t attr;
@@ -67,6 +85,7 @@ int control_new(const struct control_options *o, struct control **ret, struct er
         actor_init(c, &c->actors[i], &addrs[i]);
     c->actor_count = count;
     store_listen(o->store, on_event, c);
+    store_watch(o->store, on_notice, c);
     *ret = c;
     return 0;
 }

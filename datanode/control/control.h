@@ -29,6 +29,9 @@ struct control_options {
      * left. */
     void (*refused)(void *ctx, const char *why, bool all);
     void *refused_ctx;
+    /* More volumes have failed than are tolerated: the node has to stop. From any thread. */
+    void (*unusable)(void *ctx, const char *why);
+    void *unusable_ctx;
 };
 struct control;
 must_use int control_new(const struct control_options *o, struct control **ret, struct err *err);

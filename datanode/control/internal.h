@@ -42,7 +42,9 @@ struct actor {
     char pool_id[256]; /* "" until the first handshake */
     struct block bad[MAX_BAD];
     size_t bad_count;
-    bool full_wanted, report_wanted;
+    bool full_wanted, report_wanted, heartbeat_wanted;
+    enum { NO_ERROR, VOLUME_ERROR, FATAL_ERROR } error; /* of a disk, to be told */
+    char error_text[512];
     bool stopping;
 
     /* the actor's thread only */
@@ -100,6 +102,8 @@ must_use int incremental_send(struct actor *a, struct err *err);
 /* report.c */
 must_use int full_report_send(struct actor *a, struct err *err);
 must_use int bad_blocks_send(struct actor *a, struct err *err);
+/* What failed disks there are to be told of; fatal_only: before the node stops. */
+must_use int error_send(struct actor *a, bool fatal_only, struct err *err);
 
 /* commands.c */
 void commands_run(struct actor *a, Dp__DatanodeCommand **commands, size_t count);

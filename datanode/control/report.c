@@ -256,3 +256,31 @@ int bad_blocks_send(struct actor *a, struct err *err)
     }
     return 0;
 }
+
+/* --- disks --- */
+
+int error_send(struct actor *a, bool fatal_only, struct err *err)
+{
+    Dp__ErrorReportRequest request = DP__ERROR_REPORT_REQUEST__INIT;
+    char text[sizeof(a->error_text)];
+    struct arena arena;
+    ProtobufCMessage *m;
+    pthread_mutex_lock(&a->lock);
+    bool fatal = a->error == FATAL_ERROR, wanted = fatal || (a->error != NO_ERROR && !fatal_only);
+    memcpy(text, a->error_text, sizeof(text));
+    if (wanted)
+        a->error = NO_ERROR;
+    pthread_mutex_unlock(&a->lock);
+    if (!wanted)
+        return 0;
+    arena_init(&arena, CALL_MEMORY);
+    request.registration = actor_registration(a, &arena);
+    request.error_code = fatal ? DP__ERROR_REPORT_REQUEST__ERROR_CODE__FATAL_DISK_ERROR
+                               : DP__ERROR_REPORT_REQUEST__ERROR_CODE__DISK_ERROR;
+    request.msg = text;
+    int rc = request.registration == NULL
+                 ? fail(err, ERR_NO_MEMORY, "no memory for a report")
+                 : actor_call(a, DATANODE_errorReport, &request.base, &arena, &m, err);
+    arena_fini(&arena);
+    return rc;
+}

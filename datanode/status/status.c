@@ -27,7 +27,7 @@ static void gather(const struct status_page *p, struct figures *f)
     f->count = store_volumes(p->o.store, NULL, f->volumes);
     for (size_t i = 0; i < f->count; i++) {
         const struct volume_info *v = &f->volumes[i];
-        f->failed += v->failed;
+        f->failed += v->failed && !v->removed;
         if (v->failed)
             continue;
         f->capacity += v->capacity;
@@ -77,7 +77,8 @@ static int page(void *ctx, const char *query, struct buf *out)
                  "</th><th class=\"n\">free</th><th class=\"n\">capacity</th><th class=\"n\">"
                  "replicas</th></tr>"));
     for (size_t i = 0; i < f.count; i++)
-        TRY(volume_row(out, &f.volumes[i]));
+        if (!f.volumes[i].removed)
+            TRY(volume_row(out, &f.volumes[i]));
     return put(out, "</table><footer><a href=\"jmx\">jmx</a> &middot; <a href=\"prom\">prom</a>"
                     "</footer></body></html>\n");
 }

@@ -207,14 +207,17 @@ int scan_open_replica(const struct volume *v, const char *pool_id, struct block 
     struct store_path path, tail;
     struct check c = {.data_fd = -1, .meta_fd = -1};
     layout_data(&path, v, pool_id, PLACE_RBW, block->id);
+    TRY(break_links(path.text, err)); /* it may be cut */
     c.data_fd = open(path.text, O_RDWR | O_CLOEXEC);
     if (c.data_fd < 0)
         return fail_errno(err, "opening %s", path.text);
     layout_meta(&path, v, pool_id, PLACE_RBW, block->id, block->gen_stamp);
-    c.meta_fd = open(path.text, O_RDWR | O_CLOEXEC);
+    int rc = break_links(path.text, err);
     layout_tail(&tail, v, pool_id, block->id);
-    int rc = c.meta_fd < 0 ? fail_errno(err, "opening %s", path.text)
-                           : check_files(&c, &tail, block, ret_partial_crc, err);
+    if (rc == 0 && (c.meta_fd = open(path.text, O_RDWR | O_CLOEXEC)) < 0)
+        rc = fail_errno(err, "opening %s", path.text);
+    if (rc == 0)
+        rc = check_files(&c, &tail, block, ret_partial_crc, err);
     if (rc == 0)
         *ret_kind = c.kind;
     free(c.data);

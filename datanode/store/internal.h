@@ -1,5 +1,6 @@
 /* internal.h - what the files of datanode/store share.
- * Lock order: store.lock, then pool.lock. pool.lock guards the map and every field of its replicas;
+ * Lock order: store.swap_lock, store.lock, then pool.lock; store.failures_lock and chooser_lock are
+ * taken alone. pool.lock guards the map and every field of its replicas;
  * it is never held over a system call that may wait for a disk, but for the rare replacement of an
  * outdated replica. */
 #pragma once
@@ -10,55 +11,39 @@
 #include "datanode/store/store.h"
 
 enum {
-    STORE_LAYOUT_VERSION = -57,
-    STORE_PATH_MAX = 1024,
-    VOLUME_PATH_MAX = 512,
-    POOL_ID_MAX = 200,
-    META_HEADER_SIZE = 2 + CRC_HEADER_SIZE,
     TAIL_SLOT_SIZE = 4096, /* two slots, each in a page of its own, written in turn */
     TAIL_RECORD_SIZE = 16,
     MAX_POOLS = 16
 };
 
-struct store_path {
-    char text[STORE_PATH_MAX];
-};
-
-struct volume {
-    struct store *store;
-    size_t index;
-    char path[VOLUME_PATH_MAX];
-    char storage_id[128]; /* "" until the first attach on a fresh volume */
-    char cluster_id[128];
-    enum storage_type type;
-    int lock_fd;
-    uint64_t reserved;
-    atomic_bool failed;
-    atomic_int_fast64_t reserved_open; /* bytes promised to open replicas */
-    atomic_uint_fast64_t replicas;
-    atomic_uint_fast64_t last_capacity; /* of the last statvfs; for the report of losses */
-    struct workers *remover;
-};
-
 struct store {
-    pthread_mutex_t lock; /* guards attaching, uuid, failures; pools only grow */
-    struct volume volumes[STORE_MAX_VOLUMES];
-    size_t volume_count;
+    pthread_mutex_t swap_lock; /* volumes come and go one at a time */
+    pthread_mutex_t lock;      /* guards attaching and uuid; pools only grow */
+    _Atomic(struct volume *) volumes[STORE_MAX_VOLUMES]; /* by slot; never NULL below the count */
+    atomic_size_t volume_count;
+    struct volume *retired; /* whose slot was taken by another; guarded by swap_lock */
     struct block_pool *pools[MAX_POOLS];
     atomic_size_t pool_count;
     char uuid[64];
-    struct volume_failures failures;
-    atomic_uint_fast32_t next_volume; /* round robin */
-    uint64_t reserved;
-    unsigned reserved_pct, dir_mode;
+    struct conf *conf;
+    struct volume_rules rules;
     int64_t tolerated;
     bool durable; /* finalize means fsync */
     bool drop_behind_writes;
-    char failpoints[VOLUME_PATH_MAX]; /* for tests; "": none */
-    int64_t restart_ms;               /* a restart is over so soon */
-    int64_t stop_timeout_ms;          /* for a writer that is asked to stop */
+    int64_t restart_ms;      /* a restart is over so soon */
+    int64_t stop_timeout_ms; /* for a writer that is asked to stop */
     store_listener listener;
     void *listener_ctx;
+    pthread_mutex_t chooser_lock; /* guards chooser */
+    struct volume_chooser chooser;
+
+    pthread_mutex_t failures_lock; /* guards what follows */
+    pthread_cond_t failures_wake;
+    struct volume_failures failures;
+    store_watcher watcher;
+    void *watcher_ctx;
+    pthread_t keeper; /* finds volumes that hang */
+    bool kept, stopping, unusable;
 };
 
 /* Of a replica that is being written, whose writer went away, or that is under recovery. */
@@ -89,7 +74,7 @@ _Static_assert(sizeof(struct replica) <= 48, "millions of replicas must fit");
 
 struct block_pool {
     struct store *store;
-    char id[POOL_ID_MAX + 1];
+    char id[POOL_ID_MAX + 1], cluster_id[128];
     uint32_t namespace_id;
     uint64_t ctime;
     pthread_mutex_t lock;
@@ -100,40 +85,29 @@ struct block_pool {
     atomic_int_fast64_t used[STORE_MAX_VOLUMES];
 };
 
-/* layout.c: names and places */
-enum place { PLACE_FINALIZED, PLACE_RBW, PLACE_TMP };
-enum place place_of(enum replica_state state);
-bool layout_block_name(const char *name, uint64_t *ret_id);
-bool layout_meta_name(const char *name, uint64_t *ret_id, uint64_t *ret_gen_stamp);
-bool layout_pool_id_valid(const char *pool_id);
-void layout_pool_dir(struct store_path *out, const struct volume *v, const char *pool_id);
-void layout_dir(struct store_path *out, const struct volume *v, const char *pool_id,
-                enum place place, uint64_t id);
-void layout_data(struct store_path *out, const struct volume *v, const char *pool_id,
-                 enum place place, uint64_t id);
-void layout_meta(struct store_path *out, const struct volume *v, const char *pool_id,
-                 enum place place, uint64_t id, uint64_t gen_stamp);
-void layout_tail(struct store_path *out, const struct volume *v, const char *pool_id, uint64_t id);
-/* Says until when a replica is RBW again after a restart. */
-void layout_restart(struct store_path *out, const struct volume *v, const char *pool_id,
-                    uint64_t id);
-uint64_t layout_meta_size(struct crc_kind kind, uint64_t length);
-/* What a replica of that length counts for in "used". */
-int64_t layout_used(uint64_t length);
+static inline struct volume *store_volume(const struct store *s, size_t slot)
+{
+    return atomic_load(&s->volumes[slot]);
+}
 
-/* volume.c */
-must_use int volume_open(struct volume *v, struct err *err);
-must_use int volume_attach(struct volume *v, const struct pool_identity *id, struct err *err);
-void volume_close(struct volume *v);
-struct volume_space {
-    uint64_t capacity, used, remaining, non_dfs_used;
-};
-must_use int volume_space(struct volume *v, struct volume_space *ret, struct err *err);
-/* Takes the volume out of service: its replicas are forgotten. */
+enum place place_of(enum replica_state state);
+
+/* failures.c */
+must_use int failures_start(struct store *s, struct err *err);
+void failures_stop(struct store *s);
+/* The volume has failed: it is counted, its replicas are forgotten, the owner is told. */
 void volume_fail(struct volume *v, const char *why);
-void volume_note_failure(struct volume *v, const char *why); /* store.lock is held */
-/* Looks at the volume if the error may be its fault, and passes the error on. */
-int volume_error(struct volume *v, struct err *err);
+/* The path is no longer a failed one. */
+void failures_forget(struct store *s, const struct volume *v);
+void store_notify(struct store *s, enum store_notice notice, const char *text);
+
+/* swap.c */
+/* In the next slot, joining. */
+must_use int volumes_add(struct store *s, struct volume *take_v, struct err *err);
+
+/* store.c */
+/* The node's id as the volume says it, if it does. */
+must_use int store_check_uuid(struct store *s, const struct volume *v, struct err *err);
 must_use int volume_choose(struct store *s, enum storage_type type, uint64_t need,
                            struct volume **ret, struct err *err);
 
@@ -142,6 +116,8 @@ void pool_map_init(struct block_pool *p);
 struct replica *replica_find(const struct block_pool *p, uint64_t id);
 must_use int replica_insert(struct block_pool *p, const struct replica *r, struct replica **ret,
                             struct err *err);
+/* Bytes of a slot, in the pool and on the volume. */
+void replica_account(struct block_pool *p, size_t slot, int64_t bytes);
 void replica_move(struct replica *r, enum replica_state to);
 void replica_forget(struct block_pool *p, struct replica *r);
 struct replica_open *replica_open_new(struct crc_kind kind, uint64_t reserved);
@@ -156,7 +132,7 @@ void pool_tell_moved(const struct block_pool *p, enum store_event event, const s
 enum place replica_place(const struct replica *r);
 /* Somebody changes the files of it. */
 bool replica_in_use(const struct replica *r);
-/* Every replica of the volume leaves the map. */
+/* Every replica of the volume leaves the map, its writers are asked to stop. */
 void pool_drop_volume(struct block_pool *p, const struct volume *v);
 
 /* writer.c */
@@ -187,14 +163,14 @@ must_use int tail_attach(struct replica_writer *w, struct err *err);
 size_t tail_read(const char *path, struct tail_record out[2]);
 
 /* scan.c */
-must_use int pool_scan(struct block_pool *p, struct err *err);
+must_use int pool_scan(struct block_pool *p, struct err *err); /* all volumes that work */
+/* One that joins; other replicas are in use meanwhile. */
+must_use int pool_scan_volume(struct block_pool *p, struct volume *v, struct err *err);
+/* The same bytes in a file of its own, when an upgrade's previous state shares it. A file that
+ * isn't there stays so. */
+must_use int break_links(const char *path, struct err *err);
 /* rbw only, exported for tests: finds out how much of the two files can be trusted and cuts them to
  * it. */
 must_use int scan_open_replica(const struct volume *v, const char *pool_id, struct block *block,
                                struct crc_kind *ret_kind, uint32_t *ret_partial_crc,
                                struct err *err);
-
-/* meta header */
-void meta_header_encode(struct crc_kind kind, uint8_t out[META_HEADER_SIZE]);
-must_use int meta_header_decode(const uint8_t in[META_HEADER_SIZE], struct crc_kind *ret,
-                                struct err *err);

@@ -69,7 +69,7 @@ static int look(struct block_pool *p, uint64_t id, uint64_t gen_stamp, uint64_t 
                                    .state = (enum replica_state)r->state,
                                    .place = (int)replica_place(r),
                                    .on_disk = r->length,
-                                   .volume = &p->store->volumes[r->volume]};
+                                   .volume = store_volume(p->store, r->volume)};
     if (r->open == NULL)
         return 0;
     ret->kind = r->open->kind;

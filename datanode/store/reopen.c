@@ -78,7 +78,7 @@ static int check_complete(const struct replica *r, struct err *err)
 static struct replica_writer writer_of(struct block_pool *p, const struct replica *r)
 {
     return (struct replica_writer){.pool = p,
-                                   .volume = &p->store->volumes[r->volume],
+                                   .volume = store_volume(p->store, r->volume),
                                    .block = {r->id, r->gen_stamp, r->length},
                                    .state = (enum replica_state)r->state,
                                    .data_fd = -1,
@@ -93,13 +93,12 @@ static struct replica_writer writer_of(struct block_pool *p, const struct replic
 
 /* --- files --- */
 
-/* The same bytes in a file of its own, when an upgrade's snapshot shares it. */
-static int break_links(const char *path, struct err *err)
+int break_links(const char *path, struct err *err)
 {
     struct stat st;
     char copy[STORE_PATH_MAX + 8];
     if (stat(path, &st) != 0)
-        return fail_errno(err, "asking for %s", path);
+        return errno == ENOENT ? 0 : fail_errno(err, "asking for %s", path);
     if (st.st_nlink == 1)
         return 0;
     snprintf(copy, sizeof(copy), "%s.own", path);
@@ -129,10 +128,8 @@ static int open_files(struct replica_writer *w, enum place place, struct err *er
     uint8_t header[META_HEADER_SIZE];
     layout_data(&data, w->volume, w->pool->id, place, w->block.id);
     layout_meta(&meta, w->volume, w->pool->id, place, w->block.id, w->block.gen_stamp);
-    if (place == PLACE_FINALIZED) {
-        TRY(break_links(data.text, err));
-        TRY(break_links(meta.text, err));
-    }
+    TRY(break_links(data.text, err));
+    TRY(break_links(meta.text, err));
     w->data_fd = open(data.text, O_RDWR | O_CLOEXEC);
     if (w->data_fd < 0)
         return fail_errno(err, "opening %s", data.text);
@@ -538,7 +535,8 @@ static int make_rur(struct block_pool *p, struct replica *r, uint64_t recovery_i
             return fail(err, ERR_NO_MEMORY, "no memory for a recovery");
         if (!r->open->has_partial)
             r->open->acked = r->length;
-        atomic_fetch_sub(&p->store->volumes[r->volume].reserved_open, (int64_t)r->open->reserved);
+        atomic_fetch_sub(&store_volume(p->store, r->volume)->reserved_open,
+                         (int64_t)r->open->reserved);
         r->open->reserved = 0;
         r->open->original = original;
         replica_move(r, REPLICA_RUR);

@@ -55,6 +55,12 @@ struct replica *replica_find(const struct block_pool *p, uint64_t id)
     return h == 0 ? NULL : pool_at(&p->replicas, h);
 }
 
+void replica_account(struct block_pool *p, size_t slot, int64_t bytes)
+{
+    atomic_fetch_add(&p->used[slot], bytes);
+    atomic_fetch_add(&store_volume(p->store, slot)->used, bytes);
+}
+
 int replica_insert(struct block_pool *p, const struct replica *r, struct replica **ret,
                    struct err *err)
 {
@@ -71,8 +77,8 @@ int replica_insert(struct block_pool *p, const struct replica *r, struct replica
         return fail(err, ERR_NO_MEMORY, "no memory for another replica");
     }
     p->count++;
-    atomic_fetch_add(&p->store->volumes[r->volume].replicas, 1);
-    atomic_fetch_add(&p->used[r->volume], layout_used(r->length));
+    atomic_fetch_add(&store_volume(p->store, r->volume)->replicas, 1);
+    replica_account(p, r->volume, layout_used(r->length));
     *ret = slot;
     return 0;
 }
@@ -84,6 +90,18 @@ void replica_move(struct replica *r, enum replica_state to)
     if (to != REPLICA_RBW && to != REPLICA_RUR) {
         free(r->open);
         r->open = NULL;
+    }
+}
+
+enum place place_of(enum replica_state state)
+{
+    switch (state) {
+    case REPLICA_FINALIZED:
+        return PLACE_FINALIZED;
+    case REPLICA_TEMPORARY:
+        return PLACE_TMP;
+    default:
+        return PLACE_RBW;
     }
 }
 
@@ -101,8 +119,8 @@ void replica_forget(struct block_pool *p, struct replica *r)
 {
     handle_t h = idmap_find(&p->map, r->id);
     CHECK(h != 0 && pool_at(&p->replicas, h) == (void *)r);
-    atomic_fetch_sub(&p->used[r->volume], layout_used(r->length));
-    atomic_fetch_sub(&p->store->volumes[r->volume].replicas, 1);
+    replica_account(p, r->volume, -layout_used(r->length));
+    atomic_fetch_sub(&store_volume(p->store, r->volume)->replicas, 1);
     idmap_remove(&p->map, r->id);
     free(r->open);
     *r = (struct replica){.state = REPLICA_NONE};
@@ -167,13 +185,15 @@ void pool_drop_volume(struct block_pool *p, const struct volume *v)
         struct replica *r = pool_at(&p->replicas, h);
         if (r->state == REPLICA_NONE || r->volume != v->index)
             continue;
+        if (r->open != NULL && r->open->stop != NULL)
+            r->open->stop(r->open->stop_ctx);
         replica_forget(p, r);
         lost++;
     }
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
-    log_error("replicas of a failed volume are gone pool=%s volume=%s replicas=%llu", p->id,
-              v->path, (unsigned long long)lost);
+    log_warn("the replicas of a volume are gone pool=%s volume=%s replicas=%llu", p->id, v->path,
+             (unsigned long long)lost);
 }
 
 static void unlink_logged(const char *path)
@@ -232,8 +252,11 @@ int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool q
     struct replica *r = replica_find(p, id);
     bool found = r != NULL && r->state != REPLICA_DELETED && r->gen_stamp == gen_stamp;
     if (found) {
-        *x = (struct removal){
-            p, &p->store->volumes[r->volume], {id, gen_stamp, r->length}, replica_place(r), quiet};
+        *x = (struct removal){p,
+                              store_volume(p->store, r->volume),
+                              {id, gen_stamp, r->length},
+                              replica_place(r),
+                              quiet};
         if (r->open != NULL)
             atomic_fetch_sub(&x->volume->reserved_open, (int64_t)r->open->reserved);
         replica_move(r, REPLICA_DELETED);
@@ -356,12 +379,12 @@ static int change_record(const struct relocation *x, struct err *err)
 {
     struct block_pool *p = x->pool;
     pthread_mutex_lock(&p->lock);
-    struct replica *r = atomic_load(&x->to->failed) ? NULL : unchanged(x);
+    struct replica *r = volume_works(x->to) ? unchanged(x) : NULL;
     if (r != NULL) {
-        atomic_fetch_sub(&p->used[r->volume], layout_used(r->length));
+        replica_account(p, r->volume, -layout_used(r->length));
         atomic_fetch_sub(&x->from.volume->replicas, 1);
         r->volume = (uint8_t)x->to->index;
-        atomic_fetch_add(&p->used[r->volume], layout_used(r->length));
+        replica_account(p, r->volume, layout_used(r->length));
         atomic_fetch_add(&x->to->replicas, 1);
     }
     pthread_mutex_unlock(&p->lock);

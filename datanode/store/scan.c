@@ -85,9 +85,18 @@ static int enter(struct scan *s, const struct block *block, enum replica_state s
     pthread_mutex_lock(&p->lock);
     struct replica *other = replica_find(p, block->id);
     bool takes = other == NULL || better(block, other);
+    if (other != NULL && other->open != NULL && other->volume != s->volume->index) {
+        pthread_mutex_unlock(&p->lock); /* a volume that joins: the one in use stays */
+        free(take_open);
+        log_warn("a block is there twice, the copy of the new volume is left alone block=%lld "
+                 "volume=%s",
+                 (long long)block->id, s->volume->path);
+        s->alone++;
+        return 0;
+    }
     if (other != NULL && takes) {
         loser = (struct block){other->id, other->gen_stamp, other->length};
-        loser_volume = &p->store->volumes[other->volume];
+        loser_volume = store_volume(p->store, other->volume);
         loser_place = place_of((enum replica_state)other->state);
         replica_forget(p, other);
     }
@@ -358,34 +367,52 @@ static void *scan_thread(void *arg)
     return NULL;
 }
 
+int pool_scan_volume(struct block_pool *p, struct volume *v, struct err *err)
+{
+    struct scan s = {.pool = p, .volume = v};
+    scan_thread(&s);
+    if (s.rc != 0) {
+        pool_drop_volume(p, v);
+        *err = s.err;
+    }
+    return s.rc;
+}
+
 /* store.lock is held. A volume that can't be read is out; the pool fails when none is left. */
 int pool_scan(struct block_pool *p, struct err *err)
 {
     struct store *store = p->store;
-    struct scan *scans = calloc(store->volume_count, sizeof(*scans));
+    size_t count = store->volume_count; /* one that joins now comes when the pool is there */
+    struct scan *scans = calloc(count, sizeof(*scans));
     if (scans == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a scan");
-    for (size_t i = 0; i < store->volume_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct scan *s = &scans[i];
         s->pool = p;
-        s->volume = &store->volumes[i];
-        if (atomic_load(&s->volume->failed))
+        s->volume = store_volume(store, i);
+        if (!volume_works(s->volume)) {
+            s->volume = NULL;
             continue;
+        }
         s->started = pthread_create(&s->thread, NULL, scan_thread, s) == 0;
         if (!s->started)
             scan_thread(s); /* no thread to be had: one after the other */
     }
     size_t working = 0;
-    for (size_t i = 0; i < store->volume_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct scan *s = &scans[i];
+        if (s->volume == NULL)
+            continue;
         if (s->started)
             pthread_join(s->thread, NULL);
         if (s->rc != 0) {
-            volume_note_failure(s->volume, s->err.text);
-            pool_drop_volume(p, s->volume);
+            volume_fail(s->volume, s->err.text);
             *err = s->err;
         }
-        working += !atomic_load(&s->volume->failed);
+        if (volume_works(s->volume))
+            working++;
+        else
+            pool_drop_volume(p, s->volume);
     }
     free(scans);
     return working > 0 ? 0 : err->code != 0 ? err->code : fail(err, ERR_DISK, "no volume works");

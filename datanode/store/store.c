@@ -1,6 +1,7 @@
 /* store.c - all volumes of a DataNode, and its block pools.
- * Thread: any. store.lock guards the array of pools, the node's id and the list of failures; a pool
- * that is in the array stays there, and the volumes never move. */
+ * Thread: any. store.lock guards the array of pools and the node's id; a pool that is in the array
+ * stays there. A volume's memory lives as long as the store; its slot may go to another one after
+ * it was removed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -9,63 +10,77 @@
 #include "common/obs/obs.h"
 #include "datanode/store/internal.h"
 
-/* "[SSD]file:///d1" or "/d1" */
-static int parse_dir(const char *text, struct volume *v, struct err *err)
+static void on_bad(void *ctx, struct volume *v, const char *why)
 {
-    const char *at = text;
-    v->type = STORAGE_DISK;
-    if (*at == '[') {
-        const char *end = strchr(at, ']');
-        char name[16];
-        if (end == NULL || (size_t)(end - at) > sizeof(name))
-            return fail(err, ERR_CONFIG, "dfs.datanode.data.dir: %s has no valid storage type",
-                        text);
-        snprintf(name, sizeof(name), "%.*s", (int)(end - at - 1), at + 1);
-        int type = storage_type_of(name);
-        if (type == 0)
-            return fail(err, ERR_CONFIG, "dfs.datanode.data.dir: %s is not a storage type here",
-                        name);
-        v->type = (enum storage_type)type;
-        at = end + 1;
+    (void)ctx;
+    volume_fail(v, why);
+}
+
+static void cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    CHECK(pthread_condattr_init(&attr) == 0);
+    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(c, &attr) == 0);
+    pthread_condattr_destroy(&attr);
+}
+
+/* One that doesn't open stays in its slot as failed, so that its path can be reported. */
+static int open_volume(struct store *s, const struct volume_location *l, struct err *ret_why,
+                       struct err *err)
+{
+    struct volume *v;
+    TRY(volume_new(&s->rules, l, s->conf, &v, err));
+    TRY(volumes_add(s, v, err));
+    if (volume_open(v, ret_why) == 0) {
+        atomic_store(&v->state, VOLUME_WORKS);
+        return 0;
     }
-    if (strncmp(at, "file:", 5) == 0) {
-        at += 5;
-        if (strncmp(at, "//", 2) == 0)
-            at = strchr(at + 2, '/'); /* without the authority */
+    if (ret_why->code == ERR_LOCKED) { /* not a broken disk: another process works on it */
+        *err = *ret_why;
+        return err->code;
     }
-    if (at == NULL || *at != '/' || strlen(at) >= VOLUME_PATH_MAX)
-        return fail(err, ERR_CONFIG,
-                    "dfs.datanode.data.dir: %s is not an absolute path of less than %d bytes", text,
-                    VOLUME_PATH_MAX);
-    snprintf(v->path, sizeof(v->path), "%s", at);
-    for (size_t n = strlen(v->path); n > 1 && v->path[n - 1] == '/';)
-        v->path[--n] = '\0';
+    volume_fail(v, ret_why->text);
     return 0;
 }
 
-/* Failed ones stay in the array, so that their paths can be reported. */
-static int open_volumes(struct store *s, char **dirs, size_t count, struct err *err)
+/* One node, however many volumes. */
+static int take_uuid(struct store *s, const struct volume *v, struct err *err)
 {
-    if (count == 0 || count > STORE_MAX_VOLUMES)
-        return fail(err, ERR_CONFIG, "dfs.datanode.data.dir has %zu folders, 1 to %d can be used",
-                    count, STORE_MAX_VOLUMES);
+    if (v->uuid[0] == '\0' || strcmp(s->uuid, v->uuid) == 0)
+        return 0;
+    if (s->uuid[0] != '\0')
+        return fail(err, ERR_CORRUPT, "%s belongs to DataNode %s, other volumes to %s", v->path,
+                    v->uuid, s->uuid);
+    snprintf(s->uuid, sizeof(s->uuid), "%s", v->uuid);
+    return 0;
+}
+
+int store_check_uuid(struct store *s, const struct volume *v, struct err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    int rc = take_uuid(s, v, err);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static int open_volumes(struct store *s, const struct volume_location *locations, size_t count,
+                        struct err *err)
+{
     struct err last = {0};
+    if (s->tolerated >= (int64_t)count)
+        return fail(err, ERR_CONFIG,
+                    "Invalid value configured for dfs.datanode.failed.volumes.tolerated - %lld. "
+                    "Value configured is either less than -1 or >= to the number of configured "
+                    "volumes (%zu).",
+                    (long long)s->tolerated, count);
     for (size_t i = 0; i < count; i++) {
-        struct volume *v = &s->volumes[s->volume_count];
-        *v = (struct volume){
-            .store = s, .index = s->volume_count, .lock_fd = -1, .reserved = s->reserved};
-        TRY(parse_dir(dirs[i], v, err));
-        s->volume_count++;
-        if (volume_open(v, &last) == 0)
-            continue;
-        if (last.code == ERR_LOCKED) { /* not a broken disk: another process works on it */
-            *err = last;
-            return last.code;
-        }
-        volume_note_failure(v, last.text);
+        TRY(open_volume(s, &locations[i], &last, err));
+        struct volume *v = store_volume(s, i);
+        if (volume_works(v))
+            TRY(take_uuid(s, v, err));
     }
-    int64_t tolerated = s->tolerated < 0 ? (int64_t)count - 1 : s->tolerated;
-    if ((int64_t)s->failures.count > tolerated || s->failures.count == count)
+    if (s->unusable || s->failures.count == count)
         return fail(err, ERR_DISK,
                     "%zu of %zu volumes can't be used, dfs.datanode.failed.volumes.tolerated is "
                     "%lld; the last one: %s",
@@ -73,37 +88,81 @@ static int open_volumes(struct store *s, char **dirs, size_t count, struct err *
     return 0;
 }
 
-int store_open(const struct conf *conf, struct store **ret, struct err *err)
+static int read_rules(struct store *s, const struct store_options *o, struct err *err)
 {
-    struct store *s = calloc(1, sizeof(*s));
-    if (s == NULL)
-        return fail(err, ERR_NO_MEMORY, "no memory for the store");
-    CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
-    s->reserved = (uint64_t)conf_size(conf, CONF_dn_du_reserved);
-    s->reserved_pct = (unsigned)conf_int(conf, CONF_dn_du_reserved_pct);
-    s->dir_mode = (unsigned)strtoul(conf_str(conf, CONF_dn_data_dir_perm), NULL, 8) & 0777;
+    const struct conf *conf = s->conf;
+    s->rules = (struct volume_rules){
+        .dir_mode = (unsigned)strtoul(conf_str(conf, CONF_dn_data_dir_perm), NULL, 8) & 0777,
+        .rollback = o->rollback,
+        .check_timeout_ms = conf_ms(conf, CONF_dn_check_timeout),
+        .check_gap_ms = conf_ms(conf, CONF_dn_check_gap),
+        .on_bad = on_bad,
+        .ctx = s,
+    };
+    snprintf(s->rules.failpoints, sizeof(s->rules.failpoints), "%s",
+             conf_str(conf, CONF_dn_failpoints));
+    if (s->rules.failpoints[0] != '\0')
+        log_warn("faults can be switched on by a file, for tests only file=%s",
+                 s->rules.failpoints);
     s->tolerated = conf_int(conf, CONF_dn_failed_volumes_tolerated);
     s->durable = conf_bool(conf, CONF_dn_sync_on_close) || conf_bool(conf, CONF_dn_synconclose);
-    snprintf(s->failpoints, sizeof(s->failpoints), "%s", conf_str(conf, CONF_dn_failpoints));
-    if (s->failpoints[0] != '\0')
-        log_warn("faults can be switched on by a file, for tests only file=%s", s->failpoints);
     s->restart_ms = conf_ms(conf, CONF_dn_restart_expiration);
     s->stop_timeout_ms = conf_ms(conf, CONF_dn_stop_timeout);
     s->drop_behind_writes = conf_bool(conf, CONF_dn_drop_behind_writes);
-    char **dirs = NULL;
+    return volume_chooser_init(&s->chooser, conf, random_u64(), err);
+}
+
+static struct store *store_new(void)
+{
+    struct store *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&s->swap_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&s->chooser_lock, NULL) == 0);
+    CHECK(pthread_mutex_init(&s->failures_lock, NULL) == 0);
+    cond_init(&s->failures_wake);
+    return s;
+}
+
+static int start(struct store *s, const struct store_options *o, struct err *err)
+{
+    struct volume_location *locations = calloc(STORE_MAX_VOLUMES, sizeof(*locations));
     size_t count = 0;
-    int rc = conf_list(conf_str(conf, CONF_dn_data_dir), &dirs, &count);
-    if (rc != 0)
-        rc = fail(err, rc, "no memory for the list of volumes");
-    else
-        rc = open_volumes(s, dirs, count, err);
-    conf_list_free(dirs, count);
+    if (locations == NULL || s->conf == NULL) {
+        free(locations);
+        return fail(err, ERR_NO_MEMORY, "no memory for the store");
+    }
+    int rc = read_rules(s, o, err);
+    if (rc == 0)
+        rc = volume_locations(conf_str(s->conf, CONF_dn_data_dir), locations, &count, err);
+    if (rc == 0)
+        rc = open_volumes(s, locations, count, err);
+    if (rc == 0)
+        rc = failures_start(s, err);
+    free(locations);
+    return rc;
+}
+
+int store_open_with(const struct conf *conf, const struct store_options *o, struct store **ret,
+                    struct err *err)
+{
+    struct store *s = store_new();
+    if (s == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for the store");
+    s->conf = conf_copy(conf);
+    int rc = start(s, o, err);
     if (rc != 0) {
         store_close(s);
         return rc;
     }
     *ret = s;
     return 0;
+}
+
+int store_open(const struct conf *conf, struct store **ret, struct err *err)
+{
+    return store_open_with(conf, &(struct store_options){0}, ret, err);
 }
 
 static void pool_free(struct block_pool *p)
@@ -119,12 +178,27 @@ static void pool_free(struct block_pool *p)
 
 void store_close(struct store *s)
 {
+    bool closed = true;
     if (s == NULL)
         return;
+    failures_stop(s);
     for (size_t i = 0; i < s->volume_count; i++)
-        volume_close(&s->volumes[i]); /* waits for removals, which use the pools */
+        closed &= volume_close(store_volume(s, i)); /* waits for removals, which use the pools */
+    if (!closed)
+        return; /* a thread hangs in a disk and may still look at all this */
+    for (size_t i = 0; i < s->volume_count; i++)
+        volume_free(store_volume(s, i));
+    for (struct volume *v = s->retired, *next; v != NULL; v = next) {
+        next = v->next_retired;
+        volume_free(v);
+    }
     for (size_t i = 0; i < s->pool_count; i++)
         pool_free(s->pools[i]);
+    conf_free(s->conf);
+    pthread_cond_destroy(&s->failures_wake);
+    pthread_mutex_destroy(&s->failures_lock);
+    pthread_mutex_destroy(&s->chooser_lock);
+    pthread_mutex_destroy(&s->swap_lock);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -140,14 +214,11 @@ static struct block_pool *pool_new(struct store *s, const struct pool_identity *
     struct block_pool *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return NULL;
-    pthread_condattr_t attr;
-    CHECK(pthread_condattr_init(&attr) == 0);
-    CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_mutex_init(&p->lock, NULL) == 0);
-    CHECK(pthread_cond_init(&p->changed, &attr) == 0);
-    pthread_condattr_destroy(&attr);
+    cond_init(&p->changed);
     p->store = s;
     snprintf(p->id, sizeof(p->id), "%s", id->pool_id);
+    snprintf(p->cluster_id, sizeof(p->cluster_id), "%s", id->cluster_id);
     p->namespace_id = id->namespace_id;
     p->ctime = id->ctime;
     pool_map_init(p);
@@ -157,14 +228,11 @@ static struct block_pool *pool_new(struct store *s, const struct pool_identity *
 static int check_identity(const struct store *s, const struct block_pool *p,
                           const struct pool_identity *id, struct err *err)
 {
-    const char *cluster = "";
-    for (size_t i = 0; i < s->volume_count && cluster[0] == '\0'; i++)
-        cluster = s->volumes[i].cluster_id;
-    if (strcmp(cluster, id->cluster_id) != 0)
+    if (strcmp(p->cluster_id, id->cluster_id) != 0)
         return fail(err, ERR_CORRUPT,
                     "Incompatible clusterIDs in %s: namenode clusterID = %s; datanode clusterID = "
                     "%s",
-                    s->volumes[0].path, id->cluster_id, cluster);
+                    store_volume(s, 0)->path, id->cluster_id, p->cluster_id);
     if (p->namespace_id != id->namespace_id || p->ctime != id->ctime)
         return fail(err, ERR_CORRUPT,
                     "block pool %s has namespaceID %d and cTime %llu, another NameNode says %d and "
@@ -174,20 +242,26 @@ static int check_identity(const struct store *s, const struct block_pool *p,
     return 0;
 }
 
-static int attach_new(struct store *s, const struct pool_identity *id, struct block_pool **ret,
-                      struct err *err)
+static int check_new(const struct store *s, const struct pool_identity *id, struct err *err)
 {
     if (!layout_pool_id_valid(id->pool_id))
         return fail(err, ERR_PROTOCOL, "%s is not a valid block pool id", log_quote(id->pool_id));
-    if (strlen(id->cluster_id) >= sizeof(s->volumes[0].cluster_id))
+    if (strlen(id->cluster_id) >= sizeof(s->pools[0]->cluster_id))
         return fail(err, ERR_PROTOCOL, "the cluster ID is too long");
     if (s->pool_count == MAX_POOLS)
         return fail(err, ERR_BUSY, "there are %d block pools already", MAX_POOLS);
+    return 0;
+}
+
+static int attach_new(struct store *s, const struct pool_identity *id, struct block_pool **ret,
+                      struct err *err)
+{
+    TRY(check_new(s, id, err));
     if (s->uuid[0] == '\0')
         random_uuid(s->uuid);
     for (size_t i = 0; i < s->volume_count; i++)
-        if (!atomic_load(&s->volumes[i].failed))
-            TRY(volume_attach(&s->volumes[i], id, err));
+        if (volume_works(store_volume(s, i)))
+            TRY(volume_attach(store_volume(s, i), id, s->uuid, err));
     struct block_pool *p = pool_new(s, id);
     if (p == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a block pool");
@@ -197,7 +271,10 @@ static int attach_new(struct store *s, const struct pool_identity *id, struct bl
         return rc;
     }
     s->pools[s->pool_count] = p;
-    atomic_fetch_add(&s->pool_count, 1); /* now others see it */
+    atomic_fetch_add(&s->pool_count, 1);         /* now others see it */
+    for (size_t i = 0; i < s->volume_count; i++) /* who went meanwhile did not see it */
+        if (!volume_works(store_volume(s, i)) && atomic_load(&store_volume(s, i)->replicas) > 0)
+            pool_drop_volume(p, store_volume(s, i));
     *ret = p;
     return 0;
 }
@@ -251,33 +328,59 @@ const char *store_uuid(const struct store *s)
 size_t store_volumes(struct store *s, const struct block_pool *pool,
                      struct volume_info out[STORE_MAX_VOLUMES])
 {
-    for (size_t i = 0; i < s->volume_count; i++) {
-        struct volume *v = &s->volumes[i];
+    size_t count = s->volume_count;
+    for (size_t i = 0; i < count; i++) {
+        struct volume *v = store_volume(s, i);
+        int state = atomic_load(&v->state);
         struct volume_space space = {0};
-        struct err err = {0};
-        if (!atomic_load(&v->failed) && volume_space(v, &space, &err) != 0)
-            volume_check(v, &err);
+        if (state == VOLUME_WORKS)
+            space = volume_space(v);
         int64_t open = atomic_load(&v->reserved_open);
         int64_t pool_used = pool == NULL ? 0 : atomic_load(&pool->used[i]);
         out[i] = (struct volume_info){.path = v->path,
                                       .storage_id = v->storage_id,
                                       .type = v->type,
-                                      .failed = atomic_load(&v->failed),
+                                      .failed = state != VOLUME_WORKS,
+                                      .removed = state == VOLUME_JOINING || state == VOLUME_REMOVED,
                                       .capacity = space.capacity,
                                       .used = space.used,
                                       .pool_used = pool_used < 0 ? 0 : (uint64_t)pool_used,
                                       .remaining = space.remaining,
                                       .non_dfs_used = space.non_dfs_used,
-                                      .reserved = v->reserved,
+                                      .reserved = volume_reserve_bytes(&v->reserve, v->total),
                                       .reserved_open = open < 0 ? 0 : (uint64_t)open,
                                       .replicas = atomic_load(&v->replicas)};
     }
-    return s->volume_count;
+    return count;
 }
 
-void store_failures(struct store *s, struct volume_failures *ret)
+int volume_choose(struct store *s, enum storage_type type, uint64_t need, struct volume **ret,
+                  struct err *err)
 {
-    pthread_mutex_lock(&s->lock);
-    *ret = s->failures;
-    pthread_mutex_unlock(&s->lock);
+    struct volume_candidate candidates[STORE_MAX_VOLUMES];
+    size_t count = 0, slot = 0;
+    for (size_t i = 0; i < s->volume_count; i++) {
+        struct volume *v = store_volume(s, i);
+        if (v->type == type && volume_works(v))
+            candidates[count++] = (struct volume_candidate){i, volume_space(v).remaining};
+    }
+    pthread_mutex_lock(&s->chooser_lock);
+    int rc = volume_choose_among(&s->chooser, type, candidates, count, need, &slot, err);
+    pthread_mutex_unlock(&s->chooser_lock);
+    if (rc == 0)
+        *ret = store_volume(s, slot);
+    return rc;
+}
+
+void store_finalize_upgrade(struct block_pool *p)
+{
+    struct store *s = p->store;
+    pthread_mutex_lock(&s->swap_lock);
+    for (size_t i = 0; i < s->volume_count; i++) {
+        struct volume *v = store_volume(s, i);
+        struct err err = {0};
+        if (volume_works(v) && volume_finalize(v, p->id, &err) != 0)
+            log_warn("the upgrade of a block pool is not final cause=%s", log_quote(err.text));
+    }
+    pthread_mutex_unlock(&s->swap_lock);
 }

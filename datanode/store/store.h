@@ -14,9 +14,9 @@
 #include "common/base/base.h"
 #include "common/conf/conf.h"
 #include "common/crc/crc.h"
+#include "datanode/volume/volume.h"
 
 struct store;
-struct volume;
 struct block_pool;
 
 /* The first five are the numbers of block reports. */
@@ -33,16 +33,6 @@ enum replica_state {
 const char *replica_state_name(enum replica_state state);
 bool replica_may_move(enum replica_state from, enum replica_state to);
 
-enum storage_type { /* Hadoop's numbers */
-                    STORAGE_DISK = 1,
-                    STORAGE_SSD = 2,
-                    STORAGE_ARCHIVE = 3,
-                    STORAGE_RAM_DISK = 4,
-                    STORAGE_NVDIMM = 6
-};
-/* 0 for a name that is none of them. */
-int storage_type_of(const char *name);
-
 struct block {
     uint64_t id, gen_stamp, length;
 };
@@ -57,22 +47,33 @@ typedef void (*store_listener)(void *ctx, enum store_event event, const char *po
                                const struct block *block, const char *instead_of);
 
 /* Opens and locks the folders of dfs.datanode.data.dir; more bad ones than are tolerated is an
- * error. */
+ * error. conf is copied. */
 must_use int store_open(const struct conf *conf, struct store **ret, struct err *err);
-/* All readers and writers must be gone. */
+struct store_options {
+    bool rollback; /* each pool goes back to what an upgrade kept, if it kept anything */
+};
+must_use int store_open_with(const struct conf *conf, const struct store_options *o,
+                             struct store **ret, struct err *err);
+/* All readers and writers must be gone. What hangs in a disk is left as it is. */
 void store_close(struct store *s);
 void store_listen(struct store *s, store_listener listener,
                   void *ctx); /* before the first attach */
 
-struct pool_identity {
-    const char *pool_id, *cluster_id;
-    uint32_t namespace_id;
-    uint64_t ctime;
+/* What happens to volumes, from whichever thread found it; must not call back into the store. */
+enum store_notice {
+    STORE_VOLUMES_CHANGED, /* heartbeats and a full report should tell of it soon; text: "" */
+    STORE_VOLUME_FAILED,   /* as well; text: path and cause */
+    STORE_UNUSABLE         /* more have failed than are tolerated: the node has to stop */
 };
+typedef void (*store_watcher)(void *ctx, enum store_notice notice, const char *text);
+void store_watch(struct store *s, store_watcher watcher, void *ctx); /* before the first attach */
+
 /* Finds or makes the block pool: checks or writes the VERSION files, scans the volumes. Another
  * cluster's volumes are refused with both cluster IDs. Again for a known pool: only checks. */
 must_use int store_attach(struct store *s, const struct pool_identity *id, struct block_pool **ret,
                           struct err *err);
+/* What upgrades of the pool kept is no longer wanted. */
+void store_finalize_upgrade(struct block_pool *p);
 /* NULL if there is no such pool (yet). */
 struct block_pool *store_pool(struct store *s, const char *pool_id);
 /* The same for whoever comes before the first pool is attached: a node that just started is asked
@@ -86,17 +87,17 @@ const char *store_uuid(const struct store *s);
 struct volume_info {
     const char *path, *storage_id;
     enum storage_type type;
-    bool failed;
+    bool failed;  /* or not there yet, or removed: takes no part */
+    bool removed; /* or not there yet: not even a failure to be told of */
     uint64_t capacity, used, pool_used, remaining, non_dfs_used, reserved, reserved_open, replicas;
 };
-enum { STORE_MAX_VOLUMES = 64 };
 /* pool may be NULL (pool_used 0). Returns the count; failed ones are in it. */
 size_t store_volumes(struct store *s, const struct block_pool *pool,
                      struct volume_info out[STORE_MAX_VOLUMES]);
 struct volume_failures {
-    size_t count; /* folders, also those that failed at start */
-    const char *paths[STORE_MAX_VOLUMES];
-    int64_t last_ms; /* wall time */
+    size_t count;                         /* folders, also those that failed at start */
+    const char *paths[STORE_MAX_VOLUMES]; /* live as long as the store */
+    int64_t last_ms;                      /* wall time */
     uint64_t capacity_lost;
 };
 void store_failures(struct store *s, struct volume_failures *ret);
@@ -261,13 +262,6 @@ bool replica_is_pinned(const struct replica_reader *r);
  * The stamp must match. ERR_NO_REPLICA. */
 must_use int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool quiet,
                             struct err *err);
-/* After an error of reading or writing: looks whether the volume still works, takes it out if not.
- */
-void volume_check(struct volume *v, const struct err *cause);
-const char *volume_path(const struct volume *v);
-const char *volume_storage_id(const struct volume *v);
-enum storage_type volume_type(const struct volume *v);
-
 struct replica_info {
     struct block block;
     enum replica_state state;

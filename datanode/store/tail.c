@@ -50,6 +50,7 @@ int tail_attach(struct replica_writer *w, struct err *err)
 {
     struct store_path path;
     layout_tail(&path, w->volume, w->pool->id, w->block.id);
+    TRY(break_links(path.text, err));
     int fd = open(path.text, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : fail_errno(err, "opening %s", path.text);

@@ -72,7 +72,7 @@ static void let_go(struct volume *v, struct replica_open *open)
 
 void writer_set_length(struct block_pool *p, struct replica *r, uint64_t length)
 {
-    atomic_fetch_add(&p->used[r->volume], layout_used(length) - layout_used(r->length));
+    replica_account(p, r->volume, layout_used(length) - layout_used(r->length));
     r->length = length;
 }
 
@@ -95,10 +95,11 @@ static int make_place(struct block_pool *p, const struct block *block, struct er
                     (long long)r->id, (unsigned long long)r->gen_stamp,
                     replica_state_name((enum replica_state)r->state));
     struct block old = {r->id, r->gen_stamp, r->length};
-    const struct volume *v = &p->store->volumes[r->volume];
+    const struct volume *v = store_volume(p->store, r->volume);
     enum place place = replica_place(r);
     if (r->open != NULL)
-        atomic_fetch_sub(&p->store->volumes[r->volume].reserved_open, (int64_t)r->open->reserved);
+        atomic_fetch_sub(&store_volume(p->store, r->volume)->reserved_open,
+                         (int64_t)r->open->reserved);
     replica_forget(p, r);
     replica_unlink(p, v, place, &old);
     return 0;
@@ -114,6 +115,8 @@ static int enter(struct block_pool *p, const struct replica_request *q, struct v
     struct replica *r;
     pthread_mutex_lock(&p->lock);
     int rc = make_place(p, &q->block, err);
+    if (rc == 0 && !volume_works(v)) /* with the lock: who takes it out drops what is there then */
+        rc = fail(err, ERR_DISK, "%s was taken out of service", v->path);
     if (rc == 0)
         rc = replica_insert(p,
                             &(struct replica){.state = (uint8_t)q->state,
@@ -233,7 +236,7 @@ static int write_at(const struct replica_writer *w, int fd, const uint8_t *data,
                     uint64_t offset, struct err *err)
 {
     const char *place = fd == w->data_fd ? "write" : "write-checksums";
-    errno = failpoint(w->volume->store->failpoints, place, offset + size);
+    errno = failpoint(w->volume->rules->failpoints, place, offset + size);
     if (errno != 0)
         return fail_errno(err, "writing blk_%lld", (long long)w->block.id);
     while (size > 0) {
@@ -379,7 +382,7 @@ void replica_acked(struct replica_writer *w, uint64_t length)
 
 static int sync_fd(const struct replica_writer *w, int fd, struct err *err)
 {
-    errno = failpoint(w->volume->store->failpoints, "sync", w->block.length);
+    errno = failpoint(w->volume->rules->failpoints, "sync", w->block.length);
     if (errno != 0 || fdatasync(fd) != 0)
         return fail(err, ERR_DISK, "syncing blk_%lld: %s", (long long)w->block.id, strerror(errno));
     return 0;
@@ -477,7 +480,8 @@ static int change_state(struct replica_writer *w, enum replica_state to, struct 
     pthread_mutex_unlock(&w->pool->lock);
     if (r != NULL)
         return 0;
-    replica_unlink(w->pool, w->volume, place_of(to), &w->block);
+    if (volume_works(w->volume)) /* else another start decides about the files */
+        replica_unlink(w->pool, w->volume, place_of(to), &w->block);
     return writer_gone(w, err);
 }
 

@@ -168,7 +168,7 @@ Test(reopen, a_last_chunk_that_rotted_is_not_appended_to)
     struct replica_writer w;
     struct store_path path;
     finalized(5, 700);
-    layout_data(&path, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5);
+    layout_data(&path, store_volume(s, 0), "BP-1", PLACE_FINALIZED, 5);
     int fd = open(path.text, O_WRONLY);
     cr_assert_eq(pwrite(fd, "x", 1, 600), 1);
     close(fd);
@@ -200,7 +200,7 @@ Test(reopen, what_was_closed_stays_verifiable_while_its_last_chunk_grows)
             cr_assert_eq(pwrite(w.meta_fd, old, 4, META_HEADER_SIZE + 4), 4);
         }
         replica_abandon(&w);
-        layout_tail(&path, &s->volumes[0], "BP-1", id);
+        layout_tail(&path, store_volume(s, 0), "BP-1", id);
         restart();
         expect(id, 1005, 700, REPLICA_RWR);
     }
@@ -210,8 +210,8 @@ Test(reopen, a_crash_between_the_two_renames)
 {
     struct store_path from, to;
     finalized(5, 700);
-    layout_data(&from, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5);
-    layout_data(&to, &s->volumes[0], "BP-1", PLACE_RBW, 5);
+    layout_data(&from, store_volume(s, 0), "BP-1", PLACE_FINALIZED, 5);
+    layout_data(&to, store_volume(s, 0), "BP-1", PLACE_RBW, 5);
     cr_assert_eq(rename(from.text, to.text), 0);
     restart();
     expect(5, 1001, 700, REPLICA_RWR);
@@ -399,7 +399,7 @@ static int update(const struct replica_recovery *r, uint64_t recovery, uint64_t 
     struct replica_update u = {r->block, recovery, length, new_id};
     int rc = replica_update_recovery(p, &u, &storage, &err);
     if (rc == 0)
-        cr_assert_str_eq(storage, volume_storage_id(&s->volumes[0]));
+        cr_assert_str_eq(storage, volume_storage_id(store_volume(s, 0)));
     return rc;
 }
 
@@ -476,8 +476,8 @@ Test(reopen, appending_leaves_other_names_of_the_files_alone)
     char kept_data[128], kept_meta[128];
     uint8_t before[64], after[64];
     finalized(5, 700);
-    layout_data(&data, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5);
-    layout_meta(&meta, &s->volumes[0], "BP-1", PLACE_FINALIZED, 5, 1001);
+    layout_data(&data, store_volume(s, 0), "BP-1", PLACE_FINALIZED, 5);
+    layout_meta(&meta, store_volume(s, 0), "BP-1", PLACE_FINALIZED, 5, 1001);
     snprintf(kept_data, sizeof(kept_data), "%s/kept", base);
     snprintf(kept_meta, sizeof(kept_meta), "%s/kept.meta", base);
     cr_assert_eq(link(data.text, kept_data), 0);
@@ -526,22 +526,22 @@ Test(reopen, a_crash_during_a_cut_by_a_recovery)
         (void)open;
         /* by hand what the recovery does, up to the step */
         struct store_path to;
-        layout_data(&path, &s->volumes[0], "BP-1", PLACE_FINALIZED, id);
-        layout_data(&to, &s->volumes[0], "BP-1", PLACE_RBW, id);
+        layout_data(&path, store_volume(s, 0), "BP-1", PLACE_FINALIZED, id);
+        layout_data(&to, store_volume(s, 0), "BP-1", PLACE_RBW, id);
         cr_assert_eq(rename(path.text, to.text), 0);
         if (step > 0) {
             struct replica_writer w = {.pool = p,
-                                       .volume = &s->volumes[0],
+                                       .volume = store_volume(s, 0),
                                        .block = {id, 1010, 700},
                                        .tail_fd = -1,
                                        .partial_crc = crc_update(CRC_CRC32C, 0, bytes + 512, 188)};
-            layout_meta(&path, &s->volumes[0], "BP-1", PLACE_FINALIZED, id, 1001);
-            layout_meta(&to, &s->volumes[0], "BP-1", PLACE_RBW, id, 1010);
+            layout_meta(&path, store_volume(s, 0), "BP-1", PLACE_FINALIZED, id, 1001);
+            layout_meta(&to, store_volume(s, 0), "BP-1", PLACE_RBW, id, 1010);
             cr_assert_eq(rename(path.text, to.text), 0);
             cr_assert_eq(tail_write(&w, &err), 0, "%s", err.text);
             close(w.tail_fd);
         }
-        layout_data(&to, &s->volumes[0], "BP-1", PLACE_RBW, id);
+        layout_data(&to, store_volume(s, 0), "BP-1", PLACE_RBW, id);
         if (step > 1)
             cr_assert_eq(truncate(to.text, 700), 0);
     }

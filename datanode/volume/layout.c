@@ -7,19 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "datanode/store/internal.h"
-
-enum place place_of(enum replica_state state)
-{
-    switch (state) {
-    case REPLICA_FINALIZED:
-        return PLACE_FINALIZED;
-    case REPLICA_TEMPORARY:
-        return PLACE_TMP;
-    default:
-        return PLACE_RBW;
-    }
-}
+#include "datanode/volume/volume.h"
 
 /* "-?[0-9]+" up to *end; whole numbers only, nothing beyond 64 bits. */
 static bool parse_number(const char *text, const char **ret_end, uint64_t *ret)
@@ -155,18 +143,27 @@ int meta_header_decode(const uint8_t in[META_HEADER_SIZE], struct crc_kind *ret,
     return crc_header_decode(r.at, ret, err);
 }
 
+static const struct {
+    const char *name;
+    enum storage_type type;
+} types[] = {{"DISK", STORAGE_DISK},
+             {"SSD", STORAGE_SSD},
+             {"ARCHIVE", STORAGE_ARCHIVE},
+             {"RAM_DISK", STORAGE_RAM_DISK},
+             {"NVDIMM", STORAGE_NVDIMM}};
+
 int storage_type_of(const char *name)
 {
-    static const struct {
-        const char *name;
-        enum storage_type type;
-    } types[] = {{"DISK", STORAGE_DISK},
-                 {"SSD", STORAGE_SSD},
-                 {"ARCHIVE", STORAGE_ARCHIVE},
-                 {"RAM_DISK", STORAGE_RAM_DISK},
-                 {"NVDIMM", STORAGE_NVDIMM}};
     for (size_t i = 0; i < ARRAY_SIZE(types); i++)
         if (strcasecmp(name, types[i].name) == 0)
             return (int)types[i].type;
     return 0;
+}
+
+const char *storage_type_name(enum storage_type type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        if (types[i].type == type)
+            return types[i].name;
+    return "?";
 }
