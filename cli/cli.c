@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "cli/admin/admin.h"
+#include "cli/balancer/balancer.h"
 #include "cli/cli.h"
 #include "cli/fs/fs.h"
 #include "cli/mini/mini.h"
+#include "cli/mover/mover.h"
 #include "cli/tools/tools.h"
 #include "common/base/base.h"
 #include "common/obs/obs.h"
@@ -64,6 +66,18 @@ static int run_groups(struct shell *sh, struct generic *g, int argc, char **argv
     return groups_run(sh->stores, argc - 1, argv + 1);
 }
 
+static int run_balancer(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return balancer_run(sh->stores, argc - 1, argv + 1);
+}
+
+static int run_mover(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return mover_run(sh->stores, argc - 1, argv + 1);
+}
+
 static int run_version(struct shell *sh, struct generic *g, int argc, char **argv)
 {
     (void)sh;
@@ -89,6 +103,7 @@ static const struct family {
 } families[] = {
     {"admin", run_admin},       {"dfsadmin", run_admin},
     {"getconf", run_getconf},   {"storagepolicies", run_policies},
+    {"balancer", run_balancer}, {"mover", run_mover},
     {"debug", run_debug},       {"groups", run_groups},
     {"version", run_version},   {"-version", run_version},
     {"--version", run_version}, {"--man", run_man},

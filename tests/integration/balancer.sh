@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# The balancer: two full DataNodes and an empty one; afterwards their use differs little, all files read the same and no block has more or fewer replicas. Two
+# balancers exclude each other; a killed one and a DataNode killed meanwhile leave nothing broken. The mover: files go to the volumes of their
+# storage policies and back. BALANCER_NODES=java: all of it with DataNodes of a real Hadoop.
+. "$(dirname "$0")/lib.sh"
+kind=${BALANCER_NODES:-ours}
+size=$((96 << 20)) # of a volume: the rest of the disk is reserved
+total=$(stat -f -c '%b %S' "$scratch" | awk '{printf "%.0f", $1 * $2}')
+dir=$scratch/cluster; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
+common=("dfs.datanode.du.reserved=$((total - size))" dfs.blocksize=1048576)
+at_end() { [ "$kind" = java ] && "$peer" stop "$dir/java" 2>/dev/null; }
+
+node() { # I [k=v..]
+  local i=$1; shift
+  if [ "$kind" = java ]; then "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait "${common[@]}" "$@"
+  else "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait "${common[@]}" "$@"; fi ||
+    fail "dn$i does not start"
+}
+used() { # percent of each live node, in the order of their ports
+  "$dfs" admin -fs "$url" -report -live 2>/dev/null | awk '/^Name:/ {name = $2} /^DFS Used%:/ && name {sub("%", "", $3); print name, $3}' | sort | awk '{printf "%d ", $2}'
+}
+spread() { local u; read -ra u <<<"$(used)"; printf '%s\n' "${u[@]}" | sort -n | awk 'NR == 1 {low = $1} END {print $1 - low}'; }
+is_spread() { [ "$(spread)" -le "$1" ]; }
+balancer() { HADRON_LOG=${HADRON_LOG:-warn} "$dfs" balancer -fs "$url" -D dfs.balancer.getBlocks.min-block-size=1 -D dfs.blocksize=1048576 \
+  -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"; }
+mover() { "$dfs" mover -fs "$url" -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"; }
+put() { "$dfs" -fs "$url" -D dfs.replication=2 -D dfs.blocksize=1048576 -put "$1" "$2" || fail "put $2"; }
+sums() { "$dfs" -fs "$url" -cat "/f/*" 2>/dev/null | md5sum; }
+replicas() { # on all disks, of whole blocks
+  find "$dir" -path '*/finalized/*' -name 'blk_*' ! -name '*.meta' | wc -l
+}
+healthy() { # N: so many replicas, each block with its wish
+  [ "$(replicas)" = "$1" ] && "$dfs" admin -fs "$url" -report 2>/dev/null | grep -q '^	*Low redundancy.*: 0$\|^Under replicated blocks: 0$'
+}
+
+"$cluster" namenode "$dir" "$base" || fail "the NameNode does not start"
+node 0; node 1
+"$cluster" live "$dir" 2 >/dev/null || fail "the DataNodes do not register"
+
+# --- fill two, add one, even them ---
+files=54
+"$dfs" -fs "$url" -mkdir -p /f
+head -c $((files << 20)) /dev/urandom >"$scratch/data"
+for ((i = 0; i < 6; i++)); do
+  dd if="$scratch/data" of="$scratch/part" bs=1M count=9 skip=$((9 * i)) status=none
+  put "$scratch/part" "/f/$i"
+done
+before=$(sums)
+[ "$(replicas)" = $((2 * files)) ] || fail "$(replicas) replicas instead of $((2 * files)) before"
+node 2
+"$cluster" live "$dir" 3 >/dev/null || fail "the third DataNode does not register"
+wait_until 20 is_spread 100 && [ "$(spread)" -ge 45 ] || fail "the nodes are even before: $(used)"
+
+balancer -threshold 5 >"$scratch/out" 2>"$scratch/err" || fail "balancer: exit $?: $(cat "$scratch/out" "$scratch/err")"
+head -1 "$scratch/out" | grep -q '^Time Stamp  *Iteration#  Bytes Already Moved' || fail "no table: $(cat "$scratch/out")"
+grep -q '^The cluster is balanced. Exiting...$' "$scratch/out" || fail "not balanced: $(cat "$scratch/out")"
+grep -q 'Balancing took [0-9.]* \(seconds\|minutes\|milliseconds\)$' "$scratch/out" || fail "no last line: $(cat "$scratch/out")"
+wait_until 20 is_spread 11 || fail "not even: $(used); $(cat "$scratch/out" "$scratch/err")"
+wait_until 20 healthy $((2 * files)) || fail "$(replicas) replicas instead of $((2 * files)) after"
+[ "$(sums)" = "$before" ] || fail "the files read differently"
+"$dfs" -fs "$url" -test -e /system/balancer.id && fail "the balancer left its file"
+
+# --- one at a time; a killed balancer and a killed DataNode ---
+put "$scratch/data" /f/big # the first two are the fuller ones again only by chance: what follows needs no more than some work
+node 3
+"$cluster" live "$dir" 4 >/dev/null || fail "the fourth DataNode does not register"
+blocks=$((2 * files + 2 * files)) before=$(sums)
+for d in 0 1 2 3; do # slow, so that there is a middle
+  "$dfs" admin -fs "$url" -setBalancerBandwidth 2000000 >/dev/null 2>&1
+done
+sleep 2
+balancer -threshold 3 >"$scratch/out1" 2>&1 &
+first=$!
+wait_until 20 "$dfs" -fs "$url" -test -e /system/balancer.id || fail "no /system/balancer.id: $(cat "$scratch/out1")"
+balancer -threshold 3 >"$scratch/out2" 2>&1; rc=$?
+[ $rc = 252 ] && grep -q '^java.io.IOException: Another Balancer is running..  Exiting ...$' "$scratch/out2" ||
+  fail "a second balancer: exit $rc: $(cat "$scratch/out2")"
+kill -9 $first; wait $first 2>/dev/null
+[ "$kind" = java ] && victim=$(cat "$dir/java/dn3.pid") || victim=$(cat "$dir/dn3.pid")
+kill -9 "$victim"
+sleep 1
+node 3
+"$dfs" admin -fs "$url" -setBalancerBandwidth 100000000 >/dev/null 2>&1
+"$dfs" debug -fs "$url" recoverLease -path /system/balancer.id -retries 20 >"$scratch/lease" 2>&1
+balancer -threshold 4 >"$scratch/out" 2>"$scratch/err" || fail "the balancer after: exit $?: $(cat "$scratch/out" "$scratch/err")"
+wait_until 30 is_spread 9 || fail "not even after: $(used); $(cat "$scratch/out" "$scratch/err")"
+wait_until 30 healthy $blocks || fail "$(replicas) replicas instead of $blocks after all"
+[ "$(sums)" = "$before" ] || fail "the files read differently after all"
+
+# --- command line ---
+balancer -threshold 0.5 >"$scratch/out" 2>"$scratch/err"; rc=$?
+[ $rc = 255 ] && grep -q '^Expecting a number in the range of \[1.0, 100.0\]: 0.5$' "$scratch/err" || fail "-threshold 0.5: exit $rc: $(cat "$scratch/err")"
+balancer -exclude 127.0.0.1 >"$scratch/out" 2>&1 || fail "-exclude of all: exit $?: $(cat "$scratch/out")"
+
+# --- the mover ---
+for d in 4 5; do
+  p=$dir; [ "$kind" = java ] && p=$dir/java
+  mkdir -p "$p/dn$d.disk" "$p/dn$d.archive"; chmod 700 "$p/dn$d.disk" "$p/dn$d.archive"
+  node $d "dfs.datanode.data.dir=[DISK]file://$p/dn$d.disk,[ARCHIVE]file://$p/dn$d.archive"
+done
+"$cluster" live "$dir" 6 >/dev/null || fail "the nodes with two storage types do not register"
+on() { find "$dir" -path "*/dn[45].$1/*/finalized/*" -name 'blk_*' ! -name '*.meta' | wc -l; }
+"$dfs" -fs "$url" -mkdir -p /cold
+dd if="$scratch/data" of="$scratch/part" bs=1M count=8 status=none
+put "$scratch/part" /cold/a
+cold=$("$dfs" -fs "$url" -cat /cold/a | md5sum) archived=$(on archive)
+[ "$archived" = 0 ] || fail "the archive has $archived replicas before"
+mover -p /cold >"$scratch/out" 2>"$scratch/err" || fail "mover with nothing to do: exit $?: $(cat "$scratch/out" "$scratch/err")"
+"$dfs" storagepolicies -fs "$url" -setStoragePolicy -path /cold -policy COLD >/dev/null || fail "setStoragePolicy"
+mover -p /cold >"$scratch/out" 2>"$scratch/err" || fail "mover: exit $?: $(cat "$scratch/out" "$scratch/err")"
+grep -q '^Mover Successful: all blocks satisfy the specified storage policy. Exiting...$' "$scratch/out" || fail "mover: $(cat "$scratch/out")"
+in_archive() { [ "$(on archive)" = "$1" ]; }
+wait_until 20 in_archive 16 || { mover -p /cold >"$scratch/out" 2>"$scratch/err"; wait_until 20 in_archive 16; } || fail "the archive has $(on archive) of 16 replicas"
+wait_until 20 healthy $((blocks + 16)) || fail "$(replicas) replicas instead of $((blocks + 16)) after the mover"
+[ "$("$dfs" -fs "$url" -cat /cold/a | md5sum)" = "$cold" ] || fail "the moved file reads differently"
+"$dfs" storagepolicies -fs "$url" -setStoragePolicy -path /cold -policy ALL_SSD >/dev/null || fail "setStoragePolicy"
+mover -p /cold >"$scratch/out" 2>"$scratch/err"; rc=$?
+[ $rc = 254 ] && grep -q "^Some blocks can't be moved. Exiting...$" "$scratch/err" || fail "mover to what is not there: exit $rc: $(cat "$scratch/out" "$scratch/err")"
+mover -p cold >"$scratch/out" 2>&1; rc=$?
+[ $rc = 251 ] && grep -q 'The path cold is not absolute' "$scratch/out" || fail "mover -p cold: exit $rc: $(cat "$scratch/out")"
+echo "balanced, moved: $(used)"
