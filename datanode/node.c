@@ -316,9 +316,9 @@ void datanode_stop(struct datanode *dn)
     data_server_stop(dn->data);
     copier_free(dn->copier);
     recoverer_free(dn->recoverer);
-    control_free(dn->control);
     free_throttles(dn);
-    store_close(dn->store);
+    store_close(dn->store); /* what it still removes is told to control */
+    control_free(dn->control);
     conf_free(dn->conf);
     pthread_mutex_destroy(&dn->lock);
     free(dn);
