@@ -14,8 +14,8 @@ bean() { curl -sf "http://127.0.0.1:$((base + 1))/jmx?qry=Hadoop:service=NameNod
 switch_off() { kill -9 "$(cat "$dir/dn$1.pid")"; rm "$dir/dn$1.pid"; sleep 0.5; }
 port_of() { echo $((base + 10 + 3 * $1)); }
 start_writer() { # N: a pipeline_writer with descriptor 1N for its commands
-  mkfifo "$scratch/fifo$1"
-  "$HADRON_BIN/pipeline_writer" "$url" <"$scratch/fifo$1" >"$scratch/answers$1" 2>>"$scratch/writer.log" 11>&- 12>&- 13>&- &
+  mkfifo "$scratch/fifo$1"; : >"$scratch/answers$1"
+  "$HADRON_BIN/pipeline_writer" "$url" <"$scratch/fifo$1" >>"$scratch/answers$1" 2>>"$scratch/writer.log" 11>&- 12>&- 13>&- &
   eval "exec 1$1>\"\$scratch/fifo$1\""
 }
 told() { # N COMMAND..: waits for its answer
@@ -32,7 +32,7 @@ node_of_open() { # the DataNodes that hold a replica being written, one line eac
 # --- decommission, with the text files ---
 : >"$scratch/exclude"
 start_cluster 4 dfs.namenode.decommission.interval=1s dfs.hosts.exclude="$scratch/exclude" dfs.blocksize=1m \
-  dfs.namenode.heartbeat.recheck-interval=1000 dfs.namenode.maintenance.replication.min=1
+  dfs.namenode.replication.max-streams=20 dfs.namenode.replication.max-streams-hard-limit=40
 head -c 12M /dev/urandom >"$scratch/in"
 "$dfs" -fs "$url" -Ddfs.replication=2 -put "$scratch/in" /closed || fail "put"
 start_writer 1 # the only replica of its block is on the node
@@ -74,8 +74,7 @@ wait
 "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port "$told_port" --name "dn$victim" >/dev/null || fail "restart"
 admin -refreshNodes >/dev/null || fail "refreshNodes"
 wait_until 20 is_state "$told_port" Normal || fail "recommission: $(state "$told_port")"
-"$cluster" stop "$dir"
-
+"$cluster" stop "$dir" & # it takes its time
 # --- maintenance, with the JSON file ---
 hosts_json() { # DN-INDEX UNTIL_MS: the three nodes, one in maintenance
   local i line
@@ -90,7 +89,7 @@ hosts_json() { # DN-INDEX UNTIL_MS: the three nodes, one in maintenance
 base=$(free_base); dir=$scratch/cluster1; clusters+=("$dir")
 hosts_json none 0
 url=$("$cluster" start "$dir" 3 "$base" dfs.namenode.decommission.interval=1s dfs.hosts="$scratch/hosts.json" dfs.blocksize=1m \
-  dfs.namenode.heartbeat.recheck-interval=500 dfs.namenode.stale.datanode.interval=3000 \
+  dfs.namenode.heartbeat.recheck-interval=500 dfs.namenode.replication.max-streams=20 dfs.namenode.stale.datanode.interval=3000 \
   dfs.namenode.hosts.provider.classname=org.apache.hadoop.hdfs.server.blockmanagement.CombinedHostFileManager) || fail "the second cluster"
 "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 30)) --name stranger --no-wait
 refused() { grep -q "is not in the include-list" "$dir/stranger.log" && ! kill -0 "$(cat "$dir/stranger.pid")" 2>/dev/null; }

@@ -502,6 +502,9 @@ static void fault_step(struct sim *s)
         wipe_disk(s, n); /* a machine comes back with a new disk */
     if (chance(s, 60))
         rot(s, n);
+    if (n->index != 0 && chance(s, 80)) /* an operator who can't make up his mind */
+        blocks_set_admin(s->c.blocks, n->index,
+                         chance(s, 2) ? ADMIN_NORMAL : (enum admin_state)rng_below(&s->rng, 5));
 }
 
 /* ---- the run ---- */
@@ -584,6 +587,8 @@ static void sim_run(uint64_t seed)
         s->nodes[i].cut_off = false;
         if (!s->nodes[i].up)
             restart(s, &s->nodes[i]);
+        if (s->nodes[i].index != 0)
+            blocks_set_admin(s->c.blocks, s->nodes[i].index, ADMIN_NORMAL);
     }
     int bound = 4000; /* seconds: some full reports and a few time-outs of copies */
     for (; bound > 0 && (bound % 20 != 0 || unsettled(s) > 0); bound--)
