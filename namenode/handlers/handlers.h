@@ -35,6 +35,7 @@ struct nn_settings {
     size_t protected_count;
     int64_t heartbeat_interval_ms;
     int64_t lease_hard_limit_ms;
+    uint32_t report_turn; /* replicas of a full report in one turn; 0: as usual */
 };
 
 /* What handlers ask of the shell. */

@@ -47,10 +47,11 @@ static int report_begin(struct call *c, uint32_t node, const Dp__StorageBlockRep
 static int report_turn(struct call *c, uint32_t node, const Dp__BlockReportRequest *req,
                        struct report_progress *p)
 {
+    size_t turn = c->env->settings->report_turn == 0 ? REPORT_TURN : c->env->settings->report_turn;
     while (p->next < req->n_reports) {
         if (p->report == NULL)
             TRY(report_begin(c, node, req->reports[p->next], &p->report));
-        int rc = blocks_report_step(p->report, REPORT_TURN, c->mono_ms, c->now_ms, &c->err);
+        int rc = blocks_report_step(p->report, turn, c->mono_ms, c->now_ms, &c->err);
         if (rc == REPORT_MORE)
             return CALL_AGAIN;
         blocks_report_free(p->report);
