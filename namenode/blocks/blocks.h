@@ -237,6 +237,10 @@ size_t blocks_walk_next(const struct blocks *b, struct storage_walk *w, handle_t
 /* Some block came or moved since it began, and may have been missed. */
 bool blocks_walk_missed(const struct blocks *b, const struct storage_walk *w);
 
+/* An order to delete that is about to leave: false if it is surplus no more because other replicas
+ * went meanwhile (their nodes died and are not drained yet); then it is taken back. */
+bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_block *order);
+
 /* A reader or scanner says that the replica on that storage is bad. Unknown block or replica:
  * nothing happens. storage 0: the replica on `node`. */
 void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generation_stamp,
@@ -267,9 +271,8 @@ must_use int blocks_report_start(struct blocks *b, uint32_t storage,
 enum { REPORT_DONE = 0, REPORT_MORE = 1 };
 /* Takes about `budget` replicas. REPORT_DONE: all is processed, absent replicas are dropped, the
  * storage is no longer stale. ERR_PROTOCOL: malformed; what was read stays, nothing is dropped.
- * ERR_RETRIABLE: the node registered anew or sent another report of that storage meanwhile. In
- * startup safe mode a second report of a storage is skipped. After anything but REPORT_MORE call
- * blocks_report_free. */
+ * ERR_RETRIABLE: the node registered anew or sent another report of that storage meanwhile. After
+ * anything but REPORT_MORE call blocks_report_free. */
 must_use int blocks_report_step(struct block_report *r, size_t budget, int64_t mono_ms,
                                 int64_t now_ms, struct err *err);
 void blocks_report_free(struct block_report *r);

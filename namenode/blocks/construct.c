@@ -159,7 +159,10 @@ bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum repl
         e = &c->expected[c->count++];
         *e = (struct expected_replica){0};
     }
-    bool older = e->reported && e->storage == storage && e->generation_stamp > generation_stamp;
+    bool same = e->reported && e->storage == storage;
+    bool older = same && (e->generation_stamp > generation_stamp ||
+                          (e->generation_stamp == generation_stamp && /* news out of order */
+                           e->state == REPLICA_FINALIZED && state == REPLICA_RBW));
     if (!older)
         *e = (struct expected_replica){storage, true, state, generation_stamp, length, e->led};
     return true;

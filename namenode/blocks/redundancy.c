@@ -225,7 +225,9 @@ static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t sou
 static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_counts *n)
 {
     struct block *blk = block_at(b, h);
-    if (n->corrupt == 0 || n->stale > 0 || n->live * 2 < blk->replication ||
+    uint32_t most = nodes_live_count(b->nodes); /* that many there can be at all */
+    uint32_t wanted = blk->replication < most ? blk->replication : most;
+    if (n->corrupt == 0 || n->stale > 0 || n->live * 2 < wanted ||
         n->live < b->settings.replication_min)
         return;
     const struct replica *r = replicas_of(b, blk);
@@ -388,6 +390,19 @@ void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t m
         hint_node = 0;
     }
     block_refresh(b, h);
+}
+
+bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_block *order)
+{
+    handle_t h = blocks_find(b, order->id);
+    struct replica *r = h == 0 ? NULL : replica_find_node(b, block_at(b, h), node);
+    if (r == NULL || (r->tag & REPLICA_EXCESS) == 0 ||
+        order->generation_stamp != block_at(b, h)->generation_stamp ||
+        count_removable(b, block_at(b, h)) >= block_at(b, h)->replication)
+        return true;
+    replica_set_excess(b, r, false);
+    block_refresh(b, h);
+    return false;
 }
 
 size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget)

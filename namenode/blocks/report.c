@@ -22,7 +22,7 @@ struct block_report {
     uint32_t storage, registration;
     size_t buffer, offset; /* buffer form: next byte */
     size_t at;             /* long form: next replica */
-    bool begun, done;
+    bool done;
 };
 
 /* ---- what a told replica means ---- */
@@ -346,9 +346,6 @@ int blocks_report_step(struct block_report *r, size_t budget, int64_t mono_ms, i
         return REPORT_DONE;
     TRY(check_report(r, err));
     const struct node_storage *storage = nodes_storage(r->b->nodes, r->storage);
-    if (!r->begun && storage->reported && r->b->safemode.startup != SAFEMODE_OFF)
-        return report_end(r, mono_ms, now_ms); /* a second one changes nothing at start-up */
-    r->begun = true;
     while (budget > 0) {
         struct told t;
         enum next next = next_entry(r, &t);
@@ -379,9 +376,20 @@ int blocks_report_all(struct blocks *b, uint32_t storage, const struct report_so
 
 /* ---- incremental reports ---- */
 
+/* Old news: a replica with a newer stamp has been told since. */
+static bool newer_is_known(const struct blocks *b, handle_t h, uint32_t storage, uint64_t stamp)
+{
+    struct block *blk = block_at(b, h);
+    const struct replica *r = block_replica_find(b, blk, storage);
+    return r != NULL && stamp != 0 && stamp < replica_stamp(b, blk, r) &&
+           blk->state == BLOCK_COMPLETE;
+}
+
 static void deleted(struct blocks *b, uint32_t storage, const struct node_block *block)
 {
     handle_t h = blocks_find(b, block->id);
+    if (h != 0 && newer_is_known(b, h, storage, block->generation_stamp))
+        return;
     nodes_cancel_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, block->id);
     if (h != 0 && block_replica_find(b, block_at(b, h), storage) != NULL)
         drop_replica(b, h, storage);

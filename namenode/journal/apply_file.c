@@ -242,6 +242,14 @@ int apply_add_block(struct nn *nn, const struct op_add_block *op, const struct e
                 err, ERR_CORRUPT, "the last block is %lld_%llu, and the record has %lld_%llu",
                 (long long)b.id, (unsigned long long)b.generation_stamp,
                 (long long)op->blocks.at[0].id, (unsigned long long)op->blocks.at[0].genstamp);
+        /* a third block was asked for only when the first one was complete; on replay, where no
+         * replica is known, it would wait for ever if its replicas are lost */
+        uint32_t count = ns_inode(nn->ns, t.inode)->file.block_count;
+        if (count > 1) {
+            handle_t before = ns_blocks(nn->ns, t.inode)[count - 2];
+            if (blocks_state(nn->blocks, before) == BLOCK_COMMITTED)
+                blocks_force_complete(nn->blocks, before);
+        }
         set_numbers(nn, last, &op->blocks.at[0]);
         if (is_growing(b.state))
             TRY(blocks_commit(nn->blocks, last, op->blocks.at[0].genstamp, op->blocks.at[0].length,

@@ -208,7 +208,7 @@ static const char *settled(struct sim *s, const struct truth *t)
 static const char *safe_mode(struct sim *s)
 {
     struct blocks_stats b;
-    uint64_t reported = 0;
+    uint64_t reported = 0, unheard = 0;
     for (size_t i = 0; i < s->truth_count; i++) {
         struct truth *t = s->truths[i];
         struct block_info info;
@@ -217,14 +217,21 @@ static const char *safe_mode(struct sim *s)
             continue;
         for (uint32_t k = 0; k < t->count; k++) {
             struct held h = t->at[k];
-            h.rotten = false;
+            h.rotten = h.rotten && h.told;
             any |= s->peers[h.peer].up && held_good(&h, &info);
         }
         reported += any;
+        struct replica_counts n;
+        blocks_count(blocks_in(s), blocks_find(blocks_in(s), t->id), &n);
+        if (any && n.live == 0)
+            unheard = t->id;
     }
     blocks_stats(blocks_in(s), &b);
-    if ((double)reported >= (double)b.complete * 0.999)
-        return "safe mode doesn't end";
+    if ((double)reported >= (double)b.complete * 0.999) {
+        char tip[1000];
+        blocks_safe_mode_tip(blocks_in(s), s->now, tip, sizeof(tip));
+        sim_fail(s, unheard, UINT32_MAX, "safe mode doesn't end: %s", tip);
+    }
     (void)blocks_leave_safe_mode(blocks_in(s), true, s->now);
     return "in safe mode";
 }

@@ -116,6 +116,9 @@ void truth_finished(struct sim *s, uint64_t id)
         t->made += finished;
         t->destroyed += finished && h->rotten; /* nobody knows that yet */
     }
+    struct block_info info;
+    if (truth_info(s, t, &info, NULL) && t->made > info.replication)
+        t->made = info.replication;
 }
 
 /* A fault is about to take or spoil it. */

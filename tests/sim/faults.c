@@ -45,8 +45,7 @@ static void find_rot(struct sim *s, uint64_t one_in)
                 !chance(s, one_in))
                 continue;
             arena_reset(&s->rpc.arena);
-            uint32_t node =
-                nodes_find(s->nn->nodes, peer_uuid(&s->rpc.arena, &s->peers[h->peer]));
+            uint32_t node = nodes_find(s->nn->nodes, peer_uuid(&s->rpc.arena, &s->peers[h->peer]));
             if (node != 0)
                 blocks_mark_corrupt(blocks_in(s), t->id, h->stamp, node, 0, CORRUPT_REPORTED);
             if (!h->told)

@@ -141,8 +141,7 @@ static void cut(struct sim *s, struct file *f)
     get.src = f->path;
     if (last < 2 || name_client(s, CLIENT_getFileInfo, &get.base) != 0)
         return;
-    uint64_t whole =
-        ((const Cp__GetFileInfoResponse *)(const void *)s->call.response)->fs->length;
+    uint64_t whole = ((const Cp__GetFileInfoResponse *)(const void *)s->call.response)->fs->length;
     req.src = f->path;
     req.client_name = (char *)"cutter";
     req.new_length = whole - 1 - rng_below(&s->rng, last - 1);
@@ -203,7 +202,7 @@ bool files_settled(struct sim *s, uint64_t *ret_block)
         if (!f->dead_writer)
             return false;
         bool reachable = f->count == 0;
-        for (uint32_t b = f->count < 2 ? 0 : f->count - 2; b < f->count; b++) {
+        for (uint32_t b = 0; b < f->count; b++) {
             struct truth *t = truth_need(s, f->ids[b]);
             struct block_info info;
             bool any = false, known = truth_info(s, t, &info, NULL);
@@ -211,6 +210,8 @@ bool files_settled(struct sim *s, uint64_t *ret_block)
                 any |= !t->at[k].gone && !t->at[k].rotten && s->peers[t->at[k].peer].up &&
                        t->at[k].stamp >= info.generation_stamp && t->at[k].length > 0;
             reachable |= any || !known;
+            if (known && info.state != BLOCK_COMPLETE && any)
+                *ret_block = t->id;
             if (known && info.state != BLOCK_COMPLETE && !any) {
                 reachable = false; /* nobody has it: the file stays open */
                 break;

@@ -192,8 +192,7 @@ void name_tick(struct sim *s, void *ctx, uint64_t arg)
     }
     ns_set_now(s->nn->ns, s->now);
     retry_set_now(s->nn->retry, s->now);
-    if (s->now % SECOND == 0 &&
-        handlers_tick(&s->env, s->now + s->wall_offset, s->now, &err) != 0)
+    if (s->now % SECOND == 0 && handlers_tick(&s->env, s->now + s->wall_offset, s->now, &err) != 0)
         sim_fail(s, 0, 0, "leases: %s", err.text);
     bool more = blocks_tick(blocks_in(s), s->now, &s->nn_rng, (size_t)between(s, 1, 200));
     more |= nn_collect(s->nn, COLLECT);

@@ -67,8 +67,7 @@ static void copy_to(struct sim *s, struct truth *t, const struct order *o)
         if (!peer_reachable(s, to) || held_here(t, to->id) != NULL || disk == UINT8_MAX ||
             (s->faults && chance(s, 20)))
             return; /* those behind it in the chain get nothing either */
-        struct held *h =
-            held_put(s, t, to->id, disk, REPLICA_FINALIZED, o->stamp, o->length);
+        struct held *h = held_put(s, t, to->id, disk, REPLICA_FINALIZED, o->stamp, o->length);
         s->counts.copied++;
         sim_trace(s, "gets a copy", to->id, t->id, o->stamp, o->length);
         peer_change(s, to, h, t->id, BLOCK_RECEIVED);

@@ -91,7 +91,8 @@ static void tell_again(struct peer *p, struct message *m)
     for (uint32_t i = 0; i < p->changes.count; i++) {
         bool newer = false;
         for (uint32_t k = 0; k < later.count; k++)
-            newer |= later.at[k].id == p->changes.at[i].id && later.at[k].disk == p->changes.at[i].disk;
+            newer |=
+                later.at[k].id == p->changes.at[i].id && later.at[k].disk == p->changes.at[i].disk;
         if (!newer)
             p->changes.at[kept++] = p->changes.at[i];
     }

@@ -31,8 +31,8 @@ static uint64_t agree(struct found *f)
             length = f->at[i]->length;
     for (uint32_t i = 0; i < f->count; i++) {
         const struct held *h = f->at[i];
-        if (h->state == best || (best == REPLICA_FINALIZED && h->state == REPLICA_RBW &&
-                                 h->length == length))
+        if (h->state == best ||
+            (best == REPLICA_FINALIZED && h->state == REPLICA_RBW && h->length == length))
             f->at[kept++] = f->at[i];
     }
     f->count = kept;

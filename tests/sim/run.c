@@ -22,8 +22,12 @@ void sim_options_of(uint64_t seed, struct sim_options *ret)
 
 void sim_init(struct sim *s, const struct sim_options *o)
 {
-    *s = (struct sim){.o = *o, .rng = {o->seed}, .nn_rng = {o->seed * 31 + 7}, .now = SECOND,
-                      .wall_offset = 1700000000000, .fingerprint = o->seed};
+    *s = (struct sim){.o = *o,
+                      .rng = {o->seed},
+                      .nn_rng = {o->seed * 31 + 7},
+                      .now = SECOND,
+                      .wall_offset = 1700000000000,
+                      .fingerprint = o->seed};
     s->report_interval_ms = between(s, 2, 8) * MINUTE;
     s->changes_interval_ms = chance(s, 2) ? 1 : between(s, 100, 3000);
     s->faults = true;
@@ -91,8 +95,8 @@ static void delete_all(struct sim *s)
     await_rest(s);
     blocks_stats(blocks_in(s), &b);
     if (b.blocks != 0 || b.pending_deletion != 0 || b.pending != 0)
-        sim_fail(s, 0, 0, "%llu blocks and %llu deletions are left",
-                 (unsigned long long)b.blocks, (unsigned long long)b.pending_deletion);
+        sim_fail(s, 0, 0, "%llu blocks and %llu deletions are left", (unsigned long long)b.blocks,
+                 (unsigned long long)b.pending_deletion);
     check_sums(s);
 }
 

@@ -8,9 +8,9 @@
 
 enum { PORT = 9866, ENTRY_MAX = 40 };
 
-#define NEW(m, type, stem, var)                              \
+#define NEW(m, type, stem, var)                             \
     type *var = arena_alloc(&(m)->rpc.arena, sizeof(type)); \
-    CHECK(var != NULL);                                      \
+    CHECK(var != NULL);                                     \
     stem##__init(var)
 
 char *peer_uuid(struct arena *a, const struct peer *p)
@@ -163,8 +163,7 @@ static Dp__StorageBlockReport *storage_report(struct sim *s, struct message *m, 
     list->storage = storage_message(m, disk);
     list->has_number_of_blocks = true;
     for (size_t i = 0; i < s->truth_count; i++) {
-        const struct held *h =
-            s->truths[i] == NULL ? NULL : held_here(s->truths[i], m->from->id);
+        const struct held *h = s->truths[i] == NULL ? NULL : held_here(s->truths[i], m->from->id);
         if (h == NULL || h->disk != disk)
             continue;
         end = put_varint(end, s->truths[i]->id << 1);

@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 int scale_main(int argc, char **argv)
 {
-    (void)argc; (void)argv;
+    (void)argc;
+    (void)argv;
     return 0;
 }

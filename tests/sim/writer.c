@@ -26,8 +26,7 @@ void file_kill_writer(struct sim *s, struct file *f)
     f->dead_writer = true;
     f->life++;
     s->live_writers--;
-    sim_trace(s, "writer dies", UINT32_MAX, f->count > 0 ? f->ids[f->count - 1] : 0,
-              f->count, 0);
+    sim_trace(s, "writer dies", UINT32_MAX, f->count > 0 ? f->ids[f->count - 1] : 0, f->count, 0);
 }
 
 /* Out of patience after many tries. */

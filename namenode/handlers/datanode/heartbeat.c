@@ -104,7 +104,10 @@ static int order_invalidates(struct call *c, uint32_t node, Dp__SendHeartbeatRes
     Dp__DatanodeCommand *command;
     if (blocks == NULL)
         return call_no_memory(c);
-    uint32_t n = nodes_take_invalidates(nn_of(c)->nodes, node, blocks, MAX_INVALIDATES);
+    uint32_t taken = nodes_take_invalidates(nn_of(c)->nodes, node, blocks, MAX_INVALIDATES), n = 0;
+    for (uint32_t i = 0; i < taken; i++)
+        if (blocks_confirm_deletion(blocks_of(c), node, &blocks[i]))
+            blocks[n++] = blocks[i];
     if (n == 0)
         return 0;
     TRY(block_command(c, DP__BLOCK_COMMAND__ACTION__INVALIDATE, n, &command));

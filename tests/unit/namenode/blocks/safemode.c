@@ -126,7 +126,7 @@ Test(safemode, replicas_from_the_future_hold_it)
     cluster_free(&c);
 }
 
-Test(safemode, second_full_report_at_startup_is_skipped)
+Test(safemode, second_full_report_at_startup_counts)
 {
     struct cluster c = make(0, 0, 3);
     cluster_add_node(&c, 1, 0);
@@ -136,9 +136,6 @@ Test(safemode, second_full_report_at_startup_is_skipped)
     cr_assert_eq(blocks_report_all(c.blocks, 1, &source, c.now, c.now, NULL), 0);
     cr_assert_eq(stats(&c).safe, 1);
     cr_assert_eq(blocks_report_all(c.blocks, 1, &empty, c.now, c.now, NULL), 0);
-    cr_assert_eq(stats(&c).safe, 1);
-    cluster_add_node(&c, 1, 0);
-    cr_assert_eq(blocks_report_all(c.blocks, 1, &empty, c.now, c.now, NULL), 0);
-    cr_assert_eq(stats(&c).safe, 0, "but not that of a new registration");
+    cr_assert_eq(stats(&c).safe, 0, "the next one may be hours away");
     cluster_free(&c);
 }
