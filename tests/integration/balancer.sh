@@ -1,18 +1,29 @@
 #!/usr/bin/env bash
 # The balancer: two full DataNodes and an empty one; afterwards their use differs little, all files read the same and no block has more or fewer replicas. Two
 # balancers exclude each other; a killed one and a DataNode killed meanwhile leave nothing broken. The mover: files go to the volumes of their
-# storage policies and back. BALANCER_NODES=java: all of it with DataNodes of a real Hadoop.
+# storage policies. BALANCER_NODES=java: with DataNodes of a real Hadoop; BALANCER_NAMENODE=java: with its NameNode; BALANCER_TOOLS=java: with its
+# balancer and mover (what is killed stays ours).
 . "$(dirname "$0")/lib.sh"
-kind=${BALANCER_NODES:-ours}
+kind=${BALANCER_NODES:-ours} namenode=${BALANCER_NAMENODE:-ours} tools=${BALANCER_TOOLS:-ours}
 size=$((96 << 20)) # of a volume: the rest of the disk is reserved
 total=$(stat -f -c '%b %S' "$scratch" | awk '{printf "%.0f", $1 * $2}')
 dir=$scratch/cluster; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
 common=("dfs.datanode.du.reserved=$((total - size))" dfs.blocksize=1048576)
-at_end() { [ "$kind" = java ] && "$peer" stop "$dir/java" 2>/dev/null; }
+at_end() { "$peer" stop "$dir/java" 2>/dev/null; }
+
+disk() { # FOLDER: so small for a DataNode of Hadoop, which counts the rest of a disk in another way
+  [ "$kind" = java ] || return 0
+  mkdir -p "$1"; grep -q " $1 " /proc/mounts || mount -t tmpfs -o "size=$size,mode=700" none "$1" || { echo "no tmpfs can be mounted here"; exit 77; }
+}
+live() { # N
+  if [ "$namenode" = java ]; then "$peer" live "$dir/java" "$1"; else "$cluster" live "$dir" "$1"; fi >/dev/null || fail "not all of $1 DataNodes register"
+}
 
 node() { # I [k=v..]
   local i=$1; shift
-  if [ "$kind" = java ]; then "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait "${common[@]}" "$@"
+  disk "$dir/java/dn$i.data"
+  if [ "$kind" = java ]; then "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait dfs.blocksize=1048576 \
+    dfs.datanode.round-robin-volume-choosing-policy.additional-available-space=0 "$@"
   else "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait "${common[@]}" "$@"; fi ||
     fail "dn$i does not start"
 }
@@ -22,9 +33,28 @@ used() { # percent of each live node, in the order of their ports
 spread() { local u; read -ra u <<<"$(used)"; printf '%s\n' "${u[@]}" | sort -n | awk 'NR == 1 {low = $1} END {print $1 - low}'; }
 is_spread() { [ "$(spread)" -le "$1" ]; }
 is_uneven() { [ "$(spread)" -ge 45 ]; }
-balancer() { HADRON_LOG=${HADRON_LOG:-warn} "$dfs" balancer -fs "$url" -D dfs.balancer.getBlocks.min-block-size=1 -D dfs.blocksize=1048576 \
-  -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"; }
-mover() { "$dfs" mover -fs "$url" -D dfs.blocksize=1048576 -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"; }
+balancing=("$dfs" balancer -fs "$url" -D dfs.balancer.getBlocks.min-block-size=1 -D dfs.blocksize=1048576
+  -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1)
+java_tool() { # CLASS ARGS..
+  local c=$scratch/tool.conf class=$1; shift
+  if [ ! -d "$c" ]; then
+    mkdir "$c"
+    echo "<configuration><property><name>fs.defaultFS</name><value>$url</value></property></configuration>" >"$c/core-site.xml"
+    { echo '<configuration>'
+      printf '<property><name>%s</name><value>%s</value></property>\n' dfs.balancer.getBlocks.min-block-size 1 dfs.blocksize 1048576 dfs.heartbeat.interval 1 \
+        dfs.namenode.redundancy.interval.seconds 1s
+      echo '</configuration>'; } >"$c/hdfs-site.xml"
+  fi
+  HADOOP_PEER_CP=$c "$peer" class "org.apache.hadoop.hdfs.server.$class" "$@"
+}
+balancer() {
+  if [ "$tools" = java ]; then java_tool balancer.Balancer "$@"
+  else HADRON_LOG=${HADRON_LOG:-warn} "${balancing[@]}" "$@"; fi
+}
+mover() {
+  if [ "$tools" = java ]; then java_tool mover.Mover "$@"; return; fi
+  "$dfs" mover -fs "$url" -D dfs.blocksize=1048576 -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"
+}
 put() { "$dfs" -fs "$url" -D dfs.replication=2 -D dfs.blocksize=1048576 -put "$1" "$2" || fail "put $2"; }
 sums() { "$dfs" -fs "$url" -cat "/f/*" 2>/dev/null | md5sum; }
 replicas() { # on all disks, of whole blocks
@@ -34,9 +64,10 @@ healthy() { # N: so many replicas, each block with its wish
   [ "$(replicas)" = "$1" ] && "$dfs" admin -fs "$url" -report 2>/dev/null | grep -q '^	*Low redundancy.*: 0$\|^Under replicated blocks: 0$'
 }
 
-"$cluster" namenode "$dir" "$base" || fail "the NameNode does not start"
+mkdir -p "$dir"
+if [ "$namenode" = java ]; then "$peer" namenode "$dir/java" "$base"; else "$cluster" namenode "$dir" "$base"; fi || fail "the NameNode does not start"
 node 0; node 1
-"$cluster" live "$dir" 2 >/dev/null || fail "the DataNodes do not register"
+live 2
 
 # --- fill two, add one, even them ---
 files=54
@@ -49,7 +80,7 @@ done
 before=$(sums)
 [ "$(replicas)" = $((2 * files)) ] || fail "$(replicas) replicas instead of $((2 * files)) before"
 node 2
-"$cluster" live "$dir" 3 >/dev/null || fail "the third DataNode does not register"
+live 3
 wait_until 20 is_uneven || fail "the nodes are even before: $(used)"
 
 balancer -threshold 5 >"$scratch/out" 2>"$scratch/err" || fail "balancer: exit $?: $(cat "$scratch/out" "$scratch/err")"
@@ -64,9 +95,9 @@ wait_until 20 healthy $((2 * files)) || fail "$(replicas) replicas instead of $(
 # --- one at a time; a killed balancer and a killed DataNode ---
 put "$scratch/data" /f/big # the first two are the fuller ones again only by chance: what follows needs no more than some work
 node 3 dfs.datanode.balance.bandwidthPerSec=1500000 # slow, so that there is a middle
-"$cluster" live "$dir" 4 >/dev/null || fail "the fourth DataNode does not register"
+live 4
 blocks=$((2 * files + 2 * files)) before=$(sums)
-balancer -threshold 3 >"$scratch/out1" 2>&1 &
+"${balancing[@]}" -threshold 3 >"$scratch/out1" 2>&1 &
 first=$!
 wait_until 20 "$dfs" -fs "$url" -test -e /system/balancer.id || fail "no /system/balancer.id: $(cat "$scratch/out1")"
 balancer -threshold 3 >"$scratch/out2" 2>&1; rc=$?
@@ -92,10 +123,11 @@ balancer -exclude 127.0.0.1 >"$scratch/out" 2>&1 || fail "-exclude of all: exit 
 # --- the mover ---
 for d in 4 5; do
   p=$dir; [ "$kind" = java ] && p=$dir/java
+  disk "$p/dn$d.disk"; disk "$p/dn$d.archive"
   mkdir -p "$p/dn$d.disk" "$p/dn$d.archive"; chmod 700 "$p/dn$d.disk" "$p/dn$d.archive"
   node $d "dfs.datanode.data.dir=[DISK]file://$p/dn$d.disk,[ARCHIVE]file://$p/dn$d.archive"
 done
-"$cluster" live "$dir" 6 >/dev/null || fail "the nodes with two storage types do not register"
+live 6
 on() { find "$dir" -path "*/dn[45].$1/*/finalized/*" -name 'blk_*' ! -name '*.meta' | wc -l; }
 "$dfs" -fs "$url" -mkdir -p /cold
 dd if="$scratch/data" of="$scratch/part" bs=1M count=8 status=none

@@ -115,6 +115,12 @@ int datanode_call(struct fixture *f, enum datanode_method method, ProtobufCMessa
     return handle_datanode_call(&f->call);
 }
 
+int namenode_call(struct fixture *f, enum namenode_method method, ProtobufCMessage *request)
+{
+    prepare(f, &rpc_namenode_methods[method], request);
+    return handle_namenode_call(&f->call);
+}
+
 struct registration {
     char uuid[16];
     Hdfs__DatanodeID id;

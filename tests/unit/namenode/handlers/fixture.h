@@ -29,6 +29,7 @@ void fixture_fini(struct fixture *f);
 /* Runs a method; 0 or the error code. The answer is f->call.response. */
 int client_call(struct fixture *f, enum client_method method, ProtobufCMessage *request);
 int datanode_call(struct fixture *f, enum datanode_method method, ProtobufCMessage *request);
+int namenode_call(struct fixture *f, enum namenode_method method, ProtobufCMessage *request);
 /* Registers DataNode i (uuid "dn<i>", port 1000 + i) with one storage "ds<i>" and lets it report an
  * empty storage. */
 void add_datanode(struct fixture *f, int i);
