@@ -67,6 +67,10 @@ static int run_op(struct server *s, enum xfer_opcode op, ProtobufCMessage *m)
         return op_write_block(&t, (Xfer__OpWriteBlock *)m, &s->err);
     case XFER_READ_BLOCK:
         return op_read_block(&t, (Xfer__OpReadBlock *)m, &s->err);
+    case XFER_COPY_BLOCK:
+        return op_copy_block(&t, (Xfer__OpCopyBlock *)m, &s->err);
+    case XFER_REPLACE_BLOCK:
+        return op_replace_block(&t, (Xfer__OpReplaceBlock *)m, &s->err);
     case XFER_BLOCK_CHECKSUM:
         return op_block_checksum(&t, (Xfer__OpBlockChecksum *)m, &s->err);
     default:
@@ -540,4 +544,67 @@ Test(operations, md5_of_checksums)
         want[i] = (uint8_t)byte;
     }
     expect_checksum(5, 700, false, 0, want, 16);
+}
+
+/* --- moves of a balancer --- */
+
+static void write_replica(uint64_t id, size_t size, bool pinned)
+{
+    struct replica_writer w;
+    struct err err = {0};
+    static uint8_t sums[8192];
+    struct replica_request q = {{id, 1001, size}, REPLICA_RBW, STORAGE_DISK, kind};
+    crc_compute(kind, bytes, size, sums);
+    cr_assert_eq(replica_create(pool, &q, &w, &err), 0, "%s", err.text);
+    cr_assert_eq(replica_append(&w, 0, bytes, size, sums, crc_sums_size(kind, size), &err), 0);
+    cr_assert(!pinned || replica_pin(&w, &err) == 0, "%s", err.text);
+    cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
+}
+
+/* The first answer; its text lives until the next one. */
+static Xfer__Status copy(struct server *s, struct xfer_in *c, uint64_t id, uint64_t stamp,
+                         const char **ret_text)
+{
+    static struct arena arena;
+    struct headers h;
+    Xfer__OpCopyBlock op = XFER__OP_COPY_BLOCK__INIT;
+    ProtobufCMessage *m;
+    struct err err = {0};
+    start(s, c);
+    fill(&h, id, 0);
+    h.block.generation_stamp = stamp;
+    op.header = &h.base;
+    cr_assert_eq(xfer_send_op(c->fd, XFER_COPY_BLOCK, &op.base, &err), 0);
+    arena_fini(&arena);
+    arena_init(&arena, 1 << 20);
+    cr_assert_eq(xfer_recv_message(c, &xfer__block_op_response__descriptor, &arena, &m, &err), 0);
+    *ret_text = ((Xfer__BlockOpResponse *)m)->message;
+    return ((Xfer__BlockOpResponse *)m)->status;
+}
+
+Test(operations, copies_for_moves_are_limited_and_leave_pinned_replicas)
+{
+    struct server s;
+    struct xfer_in c;
+    const char *text;
+    config.balance = throttle_new(0);
+    config.balance_moves = 1;
+    config.pinning = true;
+    throttle_set_limit(config.balance, 1);
+    write_replica(1, 1000, false);
+    write_replica(2, 1000, true);
+    cr_assert_eq(copy(&s, &c, 1, 1001, &text), XFER__STATUS__SUCCESS);
+    (void)finish(&s, &c);
+    cr_assert_eq(throttle_inside(config.balance), 0);
+    cr_assert_eq(copy(&s, &c, 2, 1001, &text), XFER__STATUS__ERROR_BLOCK_PINNED);
+    cr_assert_not_null(strstr(text, "because it's pinned"), "%s", text);
+    (void)finish(&s, &c);
+    cr_assert_eq(copy(&s, &c, 1, 1000, &text), XFER__STATUS__ERROR, "an older one was meant");
+    (void)finish(&s, &c);
+    cr_assert(throttle_enter(config.balance));
+    cr_assert_eq(copy(&s, &c, 1, 1001, &text), XFER__STATUS__ERROR);
+    cr_assert_not_null(strstr(text, "because threads quota=1 is exceeded."), "%s", text);
+    (void)finish(&s, &c);
+    throttle_leave(config.balance);
+    throttle_free(config.balance);
 }
