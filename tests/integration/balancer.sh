@@ -47,21 +47,22 @@ java_tool() { # CLASS ARGS..
   fi
   HADOOP_PEER_CP=$c "$peer" class "org.apache.hadoop.hdfs.server.$class" "$@"
 }
-balancer() {
+java_rounds() { # CLASS ARGS..: Hadoop's end at their second round, since they register their metrics twice; so one run for each round
   local rc out=$scratch/java.out
-  if [ "$tools" = java ]; then
-    while :; do # Hadoop's ends at its second iteration, since it registers its metrics twice; so one iteration after the other
-      java_tool balancer.Balancer "$@" >"$out" 2>"$scratch/java.err"; rc=$?
-      grep -q 'MetricsException: Metrics source Balancer-.* already exists' "$scratch/java.err" || break
-      grep -q '^[A-Z][a-z][a-z] .* hdfs://' "$out" || break
-      sleep 3
-    done
-    cat "$out"; cat "$scratch/java.err" >&2
-    return $rc
+  while :; do
+    java_tool "$@" >"$out" 2>"$scratch/java.err"; rc=$?
+    grep -q 'MetricsException: Metrics source .* already exists' "$scratch/java.err" || break
+    sleep 3
+  done
+  cat "$out"; cat "$scratch/java.err" >&2
+  return $rc
+}
+balancer() {
+  if [ "$tools" = java ]; then java_rounds balancer.Balancer "$@"
   else HADRON_LOG=${HADRON_LOG:-warn} "${balancing[@]}" "$@"; fi
 }
 mover() {
-  if [ "$tools" = java ]; then java_tool mover.Mover "$@"; return; fi
+  if [ "$tools" = java ]; then java_rounds mover.Mover "$@"; return; fi
   "$dfs" mover -fs "$url" -D dfs.blocksize=1048576 -D dfs.heartbeat.interval=1 -D dfs.namenode.redundancy.interval.seconds=1 "$@"
 }
 put() { "$dfs" -fs "$url" -D dfs.replication=2 -D dfs.blocksize=1048576 -put "$1" "$2" || fail "put $2"; }
