@@ -315,6 +315,15 @@ struct block_pool *store_await_pool(struct store *s, const char *pool_id)
     return find_pool(s, pool_id);
 }
 
+size_t store_pools(struct store *s, struct block_pool **out, size_t max)
+{
+    size_t count = atomic_load(&s->pool_count);
+    if (count > max)
+        count = max;
+    memcpy(out, s->pools, count * sizeof(*out));
+    return count;
+}
+
 const char *pool_id(const struct block_pool *p)
 {
     return p->id;

@@ -81,6 +81,8 @@ struct block_pool *store_pool(struct store *s, const char *pool_id);
 enum { STORE_START_WAIT_MS = 5000 };
 struct block_pool *store_await_pool(struct store *s, const char *pool_id);
 const char *pool_id(const struct block_pool *p);
+/* All that there are; they live as long as the store. Returns the count. */
+size_t store_pools(struct store *s, struct block_pool **out, size_t max);
 /* The node's own id; "" before the first attach on fresh volumes. */
 const char *store_uuid(const struct store *s);
 
@@ -271,3 +273,21 @@ struct replica_info {
  * are events. */
 size_t pool_list(struct block_pool *p, uint32_t *cursor, struct replica_info *out, size_t max);
 uint64_t pool_replicas(struct block_pool *p);
+
+/* --- memory against disk, for the scanners --- */
+
+/* The record of a replica with its state as it is. */
+bool replica_look(struct block_pool *p, uint64_t id, struct replica_info *ret);
+enum reconciled {
+    RECONCILED_SAME,      /* nothing to do, or not now: it changes */
+    RECONCILED_FORGOTTEN, /* there was no data file; the listener is told */
+    RECONCILED_ADDED,     /* both files were there without a record; the listener is told */
+    RECONCILED_BAD,       /* the record stays: to be reported as bad */
+    RECONCILED_LITTER,    /* checksums without data, removed */
+    RECONCILED_ALONE,     /* data without checksums and without a record, left alone */
+    RECONCILED_TWICE      /* on two volumes: the lesser one is removed */
+};
+/* Compares the record of a block with its files on a volume, now, and makes them agree. Replicas
+ * that are not FINALIZED are left alone. ret_block: what the record said. */
+must_use int replica_reconcile(struct block_pool *p, size_t volume, uint64_t id,
+                               enum reconciled *ret, struct block *ret_block, struct err *err);
