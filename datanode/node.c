@@ -13,6 +13,7 @@
 #include "common/auth/auth.h"
 #include "common/obs/obs.h"
 #include "datanode/control/control.h"
+#include "datanode/scan/scan.h"
 #include "datanode/server/server.h"
 #include "datanode/status/status.h"
 
@@ -28,6 +29,7 @@ struct datanode {
     struct data_server *data;
     struct ipc *ipc;
     struct status_page *page;
+    struct scanner *scanner;
     struct control *control;
     char host_name[256], ip[256];
     pthread_mutex_t lock;
@@ -94,6 +96,11 @@ static void on_bad_block(void *ctx, const char *pool, const struct block *block)
         control_bad_block(dn->control, pool, block);
 }
 
+static void on_suspect(void *ctx, const char *pool, const struct block *block)
+{
+    scanner_suspect(((struct datanode *)ctx)->scanner, pool, block);
+}
+
 static unsigned transfers(void *ctx)
 {
     return data_server_active(((struct datanode *)ctx)->data);
@@ -151,8 +158,11 @@ static int start_ipc(struct datanode *dn, struct err *err)
 /* A default port that is taken is no reason not to start. */
 static int start_page(struct datanode *dn, struct err *err)
 {
-    struct status_page_options o = {
-        .conf = dn->conf, .store = dn->store, .transfers = transfers, .transfers_ctx = dn};
+    struct status_page_options o = {.conf = dn->conf,
+                                    .store = dn->store,
+                                    .scanner = dn->scanner,
+                                    .transfers = transfers,
+                                    .transfers_ctx = dn};
     int rc = status_page_start(&o, &dn->page, err);
     if (rc == 0 || conf_is_set(dn->conf, CONF_dn_http_address))
         return rc;
@@ -247,8 +257,12 @@ static int start(struct datanode *dn, const struct datanode_options *o, struct e
         .load_limit = conf_double(conf, CONF_dn_ecn_ratio),
         .tell_slow = conf_bool(conf, CONF_dn_slownode),
         .slow = &dn->slow,
+        .suspect = on_suspect,
+        .suspect_ctx = dn,
     };
+    struct scanner_options scanning = {conf, dn->store, on_bad_block, dn};
     TRY(start_throttles(dn, err));
+    TRY(scanner_start(&scanning, &dn->scanner, err));
     TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
     TRY(recoverer_new(dn->store, dn->pipeline.use_hostname, &dn->recoverer, err));
     TRY(start_data(dn, err));
@@ -316,6 +330,7 @@ void datanode_stop(struct datanode *dn)
     data_server_stop(dn->data);
     copier_free(dn->copier);
     recoverer_free(dn->recoverer);
+    scanner_stop(dn->scanner);
     free_throttles(dn);
     store_close(dn->store); /* what it still removes is told to control */
     control_free(dn->control);

@@ -10,7 +10,7 @@
 enum {
     MAX_NAMENODES = 16,
     QUEUE_LIMIT = 1 << 20, /* events of one NameNode */
-    MAX_BAD = 64,          /* replicas found bad since the last turn */
+    MAX_BAD = 4096,        /* replicas found bad since the last turn */
     CALL_MEMORY = 64 << 20
 };
 

@@ -239,20 +239,34 @@ static int tell_bad(struct actor *a, const struct block *block, struct arena *ar
     return actor_call(a, DATANODE_reportBadBlocks, &request.base, arena, &m, err);
 }
 
+static bool first_bad(struct actor *a, struct block *ret)
+{
+    pthread_mutex_lock(&a->lock);
+    bool any = a->bad_count > 0;
+    *ret = a->bad[0];
+    pthread_mutex_unlock(&a->lock);
+    return any;
+}
+
+/* Others only append. */
+static void drop_first_bad(struct actor *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->bad_count--;
+    memmove(a->bad, a->bad + 1, a->bad_count * sizeof(a->bad[0]));
+    pthread_mutex_unlock(&a->lock);
+}
+
 int bad_blocks_send(struct actor *a, struct err *err)
 {
-    struct block bad[MAX_BAD];
-    pthread_mutex_lock(&a->lock);
-    size_t count = a->bad_count;
-    memcpy(bad, a->bad, count * sizeof(bad[0]));
-    a->bad_count = 0;
-    pthread_mutex_unlock(&a->lock);
-    for (size_t i = 0; i < count; i++) {
+    struct block bad;
+    while (first_bad(a, &bad)) {
         struct arena arena;
         arena_init(&arena, CALL_MEMORY);
-        int rc = tell_bad(a, &bad[i], &arena, err);
+        int rc = tell_bad(a, &bad, &arena, err);
         arena_fini(&arena);
-        TRY(rc); /* what is left is reported again by whoever meets it next */
+        TRY(rc); /* the rest waits until the NameNode answers */
+        drop_first_bad(a);
     }
     return 0;
 }

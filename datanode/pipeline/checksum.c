@@ -170,6 +170,9 @@ int op_block_checksum(struct transfer *t, const Xfer__OpBlockChecksum *op, struc
     int rc = digest_open(t, op, &d, err);
     if (rc == 0)
         rc = digest_run(&d, err);
+    const Hdfs__ExtendedBlock *b = op->header->block;
+    struct block block = {b->block_id, b->generation_stamp, b->num_bytes};
+    suspect_replica(t->config, b->pool_id, &block, rc);
     if (rc != 0)
         answer_error(t, err, NULL);
     else

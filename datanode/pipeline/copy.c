@@ -93,9 +93,13 @@ int copy_block(const struct pipeline_config *config, const struct copy_request *
     struct block_pool *pool = store_pool(config->store, q->pool_id);
     if (pool == NULL)
         return fail(err, ERR_NO_REPLICA, "there is no block pool %s here", log_quote(q->pool_id));
-    TRY(replica_open(pool, q->block.id, q->block.gen_stamp, 0, 0, &r, err));
+    int rc = replica_open(pool, q->block.id, q->block.gen_stamp, 0, 0, &r, err);
+    suspect_replica(config, q->pool_id, &q->block, rc);
+    TRY(rc);
     mirror_init(&m, watch);
-    int rc = copy_to(config, q, &r, &m, err);
+    rc = copy_to(config, q, &r, &m, err);
+    /* a target that breaks off may have met wrong checksums */
+    suspect_replica(config, q->pool_id, &r.block, rc == ERR_EOF ? ERR_CHECKSUM : rc);
     mirror_close(&m);
     replica_close(&r);
     if (rc == 0)

@@ -92,6 +92,10 @@ must_use int send_replica(int fd, const struct replica_reader *r, const struct s
 /* move.c: why a move isn't begun, as Hadoop says it. */
 void move_quota_text(const struct pipeline_config *config, char *out, size_t size);
 
+/* The replica failed with this code: it becomes suspect, if the code says something about it. */
+void suspect_replica(const struct pipeline_config *config, const char *pool_id,
+                     const struct block *block, int code);
+
 /* The pool and block of a header, or an error. */
 must_use int header_block(const struct transfer *t, const Xfer__BaseHeader *header,
                           struct block_pool **ret_pool, struct block *ret, struct err *err);

@@ -157,6 +157,15 @@ int send_replica(int fd, const struct replica_reader *r, const struct send_range
     return rc;
 }
 
+void suspect_replica(const struct pipeline_config *config, const char *pool, const struct block *b,
+                     int code)
+{
+    bool is = code == ERR_CORRUPT || code == ERR_CHECKSUM || code == ERR_NOT_FOUND ||
+              code == ERR_IO || code == ERR_ACCESS;
+    if (is && config->suspect != NULL)
+        config->suspect(config->suspect_ctx, pool, b);
+}
+
 /* SUCCESS, which checksums follow, and where the data start. */
 static int answer_start(const struct transfer *t, const struct replica_reader *r,
                         const struct send_range *range, struct err *err)
@@ -188,8 +197,8 @@ static int check_range(const struct replica_reader *r, const struct send_range *
     return 0;
 }
 
-static int serve(struct transfer *t, const struct replica_reader *r, struct send_range *range,
-                 struct err *err)
+static int serve(struct transfer *t, const char *pool, const struct replica_reader *r,
+                 struct send_range *range, struct err *err)
 {
     int rc = check_range(r, range, err);
     if (rc != 0) {
@@ -198,7 +207,9 @@ static int serve(struct transfer *t, const struct replica_reader *r, struct send
     }
     TRY(sock_set_timeouts(t->in->fd, t->config->read_timeout_ms, t->config->write_timeout_ms, err));
     TRY(answer_start(t, r, range, err));
-    TRY(send_replica(t->in->fd, r, range, err));
+    rc = send_replica(t->in->fd, r, range, err);
+    suspect_replica(t->config, pool, &r->block, rc);
+    TRY(rc);
     metric_add(METRIC_blocks_read, 1);
     return 0;
 }
@@ -211,8 +222,10 @@ static int open_for(struct transfer *t, const Xfer__BaseHeader *header, uint64_t
     int rc = header_block(t, header, &pool, &b, err);
     if (rc == 0)
         rc = replica_open(pool, b.id, b.gen_stamp, need, RBW_WAIT_MS, r, err);
-    if (rc != 0)
+    if (rc != 0) {
+        suspect_replica(t->config, header->block->pool_id, &b, rc);
         answer_error(t, err, NULL);
+    }
     return rc;
 }
 
@@ -230,7 +243,7 @@ int op_read_block(struct transfer *t, const Xfer__OpReadBlock *op, struct err *e
         range.drop_behind = caching->drop_behind;
     uint64_t need = op->offset + op->len < op->offset ? UINT64_MAX : op->offset + op->len;
     TRY(open_for(t, op->header->base_header, need, &r, err));
-    int rc = serve(t, &r, &range, err);
+    int rc = serve(t, op->header->base_header->block->pool_id, &r, &range, err);
     replica_close(&r);
     return rc;
 }
@@ -247,7 +260,8 @@ static int refuse_copy(const struct transfer *t, const struct replica_reader *r,
     return fail(err, ERR_CLOSED, "%s", text);
 }
 
-static int serve_copy(struct transfer *t, const struct replica_reader *r, struct err *err)
+static int serve_copy(struct transfer *t, const char *pool, const struct replica_reader *r,
+                      struct err *err)
 {
     const struct pipeline_config *config = t->config;
     char why[100];
@@ -262,7 +276,7 @@ static int serve_copy(struct transfer *t, const struct replica_reader *r, struct
                                .packet = COPY_PACKET,
                                .drop_behind = true,
                                .throttle = config->balance};
-    int rc = serve(t, r, &range, err);
+    int rc = serve(t, pool, r, &range, err);
     throttle_leave(config->balance);
     return rc;
 }
@@ -286,7 +300,7 @@ int op_copy_block(struct transfer *t, const Xfer__OpCopyBlock *op, struct err *e
     TRY(open_for(t, op->header, 0, &r, err));
     int rc = check_whole(t, &r, op->header->block->generation_stamp, err);
     if (rc == 0)
-        rc = serve_copy(t, &r, err);
+        rc = serve_copy(t, op->header->block->pool_id, &r, err);
     replica_close(&r);
     TRY(rc);
     TRY(sock_write_full(t->in->fd, "\0d", 2,

@@ -7,6 +7,7 @@
 #include "common/conf/conf.h"
 #include "common/obs/obs.h"
 #include "common/web/web.h"
+#include "datanode/scan/scan.h"
 #include "datanode/store/store.h"
 
 struct status_page {
@@ -105,6 +106,29 @@ static int jmx(void *ctx, const char *query, struct buf *out)
                       f.capacity, f.used, f.remaining, f.replicas, f.failed);
 }
 
+static int scanner_page(void *ctx, const char *query, struct buf *out)
+{
+    (void)query;
+    return scanner_report(((struct status_page *)ctx)->o.scanner, out);
+}
+
+static int scanner_figures(const struct status_page *p, struct buf *out)
+{
+    struct scanner_counts c;
+    scanner_counts(p->o.scanner, &c);
+    TRY(web_put_figure(out, "datanode_scanner_verified", "replicas found right",
+                       (double)c.verified));
+    TRY(web_put_figure(out, "datanode_scanner_bytes", "read by the block scanner",
+                       (double)c.bytes));
+    TRY(web_put_figure(out, "datanode_scanner_bad", "replicas reported as bad", (double)c.bad));
+    TRY(web_put_figure(out, "datanode_scanner_missing", "replicas whose files were gone",
+                       (double)c.forgotten));
+    TRY(web_put_figure(out, "datanode_scanner_added", "replicas found without a record",
+                       (double)c.added));
+    return web_put_figure(out, "datanode_scanner_rounds", "comparisons of folders and records",
+                          (double)c.rounds);
+}
+
 static int prom(void *ctx, const char *query, struct buf *out)
 {
     struct figures f;
@@ -115,6 +139,7 @@ static int prom(void *ctx, const char *query, struct buf *out)
     TRY(web_put_figure(out, "datanode_remaining_bytes", "free for replicas", (double)f.remaining));
     TRY(web_put_figure(out, "datanode_replicas", "replicas", (double)f.replicas));
     TRY(web_put_figure(out, "datanode_failed_volumes", "volumes out of service", (double)f.failed));
+    TRY(scanner_figures(ctx, out));
     TRY(web_put_figure(out, "datanode_transfers", "active transfers", f.transfers));
     return web_put_counters(out);
 }
@@ -123,6 +148,7 @@ static const struct web_page pages[] = {
     {"/", "text/html; charset=utf-8", page},
     {"/index.html", "text/html; charset=utf-8", page},
     {"/datanode.html", "text/html; charset=utf-8", page},
+    {"/blockScannerReport", "text/plain; charset=utf-8", scanner_page},
     {"/jmx", "application/json; charset=utf-8", jmx},
     {"/prom", "text/plain; version=0.0.4; charset=utf-8", prom},
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", prom},

@@ -6,10 +6,12 @@
 
 struct conf;
 struct store;
+struct scanner;
 struct status_page;
 struct status_page_options {
     const struct conf *conf;
     struct store *store;
+    struct scanner *scanner;
     unsigned (*transfers)(void *ctx); /* active ones */
     void *transfers_ctx;
 };
