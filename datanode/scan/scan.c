@@ -133,7 +133,7 @@ int scanner_report(struct scanner *s, struct buf *out)
 
 /* --- threads --- */
 
-static void volume_free(struct volume_scan *vs)
+static void thread_free(struct volume_scan *vs)
 {
     if (vs->started)
         pthread_join(vs->thread, NULL);
@@ -141,7 +141,7 @@ static void volume_free(struct volume_scan *vs)
     free(vs);
 }
 
-static void volume_begin(struct scanner *s, size_t index, const struct volume_info *v)
+static void thread_begin(struct scanner *s, size_t index, const struct volume_info *v)
 {
     struct volume_scan *vs = calloc(1, sizeof(*vs));
     if (vs == NULL)
@@ -154,7 +154,7 @@ static void volume_begin(struct scanner *s, size_t index, const struct volume_in
     snprintf(vs->storage_id, sizeof(vs->storage_id), "%s", v->storage_id);
     if (suspects_init(&vs->suspects) != 0 ||
         pthread_create(&vs->thread, NULL, volume_scan_run, vs) != 0) {
-        volume_free(vs);
+        thread_free(vs);
         return;
     }
     vs->started = true;
@@ -164,7 +164,7 @@ static void volume_begin(struct scanner *s, size_t index, const struct volume_in
 }
 
 /* Out of reach of others, then without its thread. */
-static void volume_end(struct scanner *s, size_t index)
+static void thread_end(struct scanner *s, size_t index)
 {
     pthread_mutex_lock(&s->lock);
     struct volume_scan *vs = s->volumes[index];
@@ -174,7 +174,7 @@ static void volume_end(struct scanner *s, size_t index)
     pthread_cond_broadcast(&s->wake);
     pthread_mutex_unlock(&s->lock);
     if (vs != NULL)
-        volume_free(vs);
+        thread_free(vs);
 }
 
 /* s->volumes is written by this thread only. */
@@ -187,9 +187,9 @@ static void watch_volumes(struct scanner *s)
         struct volume_scan *vs = s->volumes[i];
         if (vs != NULL && (!works || strcmp(vs->storage_id, v[i].storage_id) != 0 ||
                            strcmp(vs->path, v[i].path) != 0))
-            volume_end(s, i);
+            thread_end(s, i);
         if (works && s->volumes[i] == NULL)
-            volume_begin(s, i, &v[i]);
+            thread_begin(s, i, &v[i]);
     }
 }
 
@@ -261,7 +261,7 @@ void scanner_stop(struct scanner *s)
     if (s->watching)
         pthread_join(s->watcher, NULL);
     for (size_t i = 0; i < STORE_MAX_VOLUMES; i++)
-        volume_end(s, i);
+        thread_end(s, i);
     if (s->rounds.started)
         pthread_join(s->rounds.thread, NULL);
     pthread_cond_destroy(&s->wake);

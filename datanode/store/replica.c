@@ -468,192 +468,193 @@ bool replica_is_pinned(const struct replica_reader *r)
 {
     struct stat st;
     return fstat(r->data_fd, &st) == 0 && (st.st_mode & S_ISVTX) != 0;
-    /* --- memory against disk --- */
+}
 
-    bool replica_look(struct block_pool * p, uint64_t id, struct replica_info * ret)
-    {
-        pthread_mutex_lock(&p->lock);
-        const struct replica *r = replica_find(p, id);
-        if (r != NULL)
-            *ret = (struct replica_info){
-                {r->id, r->gen_stamp, r->length}, (enum replica_state)r->state, r->volume};
-        pthread_mutex_unlock(&p->lock);
-        return r != NULL;
+/* --- memory against disk --- */
+
+bool replica_look(struct block_pool *p, uint64_t id, struct replica_info *ret)
+{
+    pthread_mutex_lock(&p->lock);
+    const struct replica *r = replica_find(p, id);
+    if (r != NULL)
+        *ret = (struct replica_info){
+            {r->id, r->gen_stamp, r->length}, (enum replica_state)r->state, r->volume};
+    pthread_mutex_unlock(&p->lock);
+    return r != NULL;
+}
+
+/* The files of a block at their place on a volume. */
+struct files {
+    bool data, regular, meta;
+    uint64_t gen_stamp, length;
+    int64_t changed_ms; /* wall time of the latest change of the data file's inode */
+};
+
+/* Of several checksum files the one with the wanted stamp, else the latest. */
+static int find_meta(const struct store_path *dir, uint64_t id, uint64_t wanted, struct files *f,
+                     struct err *err)
+{
+    DIR *d = opendir(dir->text);
+    if (d == NULL)
+        return errno == ENOENT ? 0 : fail_errno(err, "opening %s", dir->text);
+    uint64_t other, stamp;
+    errno = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (!layout_meta_name(e->d_name, &other, &stamp) || other != id)
+            continue;
+        if (!f->meta || stamp == wanted || (f->gen_stamp != wanted && stamp > f->gen_stamp))
+            f->gen_stamp = stamp;
+        f->meta = true;
     }
+    int rc = errno != 0 ? fail_errno(err, "reading %s", dir->text) : 0;
+    closedir(d);
+    return rc;
+}
 
-    /* The files of a block at their place on a volume. */
-    struct files {
-        bool data, regular, meta;
-        uint64_t gen_stamp, length;
-        int64_t changed_ms; /* wall time of the latest change of the data file's inode */
-    };
-
-    /* Of several checksum files the one with the wanted stamp, else the latest. */
-    static int find_meta(const struct store_path *dir, uint64_t id, uint64_t wanted,
-                         struct files *f, struct err *err)
-    {
-        DIR *d = opendir(dir->text);
-        if (d == NULL)
-            return errno == ENOENT ? 0 : fail_errno(err, "opening %s", dir->text);
-        uint64_t other, stamp;
-        errno = 0;
-        for (struct dirent *e; (e = readdir(d)) != NULL;) {
-            if (!layout_meta_name(e->d_name, &other, &stamp) || other != id)
-                continue;
-            if (!f->meta || stamp == wanted || (f->gen_stamp != wanted && stamp > f->gen_stamp))
-                f->gen_stamp = stamp;
-            f->meta = true;
-        }
-        int rc = errno != 0 ? fail_errno(err, "reading %s", dir->text) : 0;
-        closedir(d);
-        return rc;
+static int find_files(const struct block_pool *p, const struct volume *v, uint64_t id,
+                      uint64_t wanted, struct files *f, struct err *err)
+{
+    struct store_path path;
+    struct stat st;
+    *f = (struct files){0};
+    layout_data(&path, v, p->id, PLACE_FINALIZED, id);
+    f->data = lstat(path.text, &st) == 0;
+    if (!f->data && errno != ENOENT && errno != ENOTDIR)
+        return fail_errno(err, "asking for %s", path.text);
+    if (f->data) {
+        f->regular = S_ISREG(st.st_mode);
+        f->length = (uint64_t)st.st_size;
+        f->changed_ms = st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
     }
+    layout_dir(&path, v, p->id, PLACE_FINALIZED, id);
+    return find_meta(&path, id, wanted, f, err);
+}
 
-    static int find_files(const struct block_pool *p, const struct volume *v, uint64_t id,
-                          uint64_t wanted, struct files *f, struct err *err)
-    {
-        struct store_path path;
-        struct stat st;
-        *f = (struct files){0};
-        layout_data(&path, v, p->id, PLACE_FINALIZED, id);
-        f->data = lstat(path.text, &st) == 0;
-        if (!f->data && errno != ENOENT && errno != ENOTDIR)
-            return fail_errno(err, "asking for %s", path.text);
-        if (f->data) {
-            f->regular = S_ISREG(st.st_mode);
-            f->length = (uint64_t)st.st_size;
-            f->changed_ms = st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
-        }
-        layout_dir(&path, v, p->id, PLACE_FINALIZED, id);
-        return find_meta(&path, id, wanted, f, err);
-    }
+/* With the lock: the record as it was when the files were looked at, or NULL. */
+static struct replica *still(const struct block_pool *p, const struct replica_info *known)
+{
+    struct replica *r = replica_find(p, known->block.id);
+    bool same = r != NULL && r->state == REPLICA_FINALIZED && r->volume == known->volume &&
+                r->gen_stamp == known->block.gen_stamp && r->length == known->block.length;
+    return same ? r : NULL;
+}
 
-    /* With the lock: the record as it was when the files were looked at, or NULL. */
-    static struct replica *still(const struct block_pool *p, const struct replica_info *known)
-    {
-        struct replica *r = replica_find(p, known->block.id);
-        bool same = r != NULL && r->state == REPLICA_FINALIZED && r->volume == known->volume &&
-                    r->gen_stamp == known->block.gen_stamp && r->length == known->block.length;
-        return same ? r : NULL;
-    }
+static int insert_found(struct block_pool *p, const struct volume *v, const struct block *b,
+                        struct err *err)
+{
+    struct replica *r;
+    return replica_insert(p,
+                          &(struct replica){.state = REPLICA_FINALIZED,
+                                            .volume = (uint8_t)v->index,
+                                            .id = b->id,
+                                            .gen_stamp = b->gen_stamp,
+                                            .length = b->length},
+                          &r, err);
+}
 
-    static int insert_found(struct block_pool * p, const struct volume *v, const struct block *b,
-                            struct err *err)
-    {
-        struct replica *r;
-        return replica_insert(p,
-                              &(struct replica){.state = REPLICA_FINALIZED,
-                                                .volume = (uint8_t)v->index,
-                                                .id = b->id,
-                                                .gen_stamp = b->gen_stamp,
-                                                .length = b->length},
-                              &r, err);
-    }
-
-    static int without_record(struct block_pool * p, const struct volume *v, uint64_t id,
-                              const struct files *f, enum reconciled *ret, struct err *err)
-    {
-        struct block b = {id, f->gen_stamp, f->length};
-        struct store_path path;
-        if (f->data && !(f->meta && f->regular)) {
-            *ret = RECONCILED_ALONE;
-            return 0;
-        }
-        if (!f->meta)
-            return 0;
-        int rc = 0;
-        pthread_mutex_lock(&p->lock);
-        if (replica_find(p, id) == NULL && f->data) {
-            rc = insert_found(p, v, &b, err);
-            *ret = rc == 0 ? RECONCILED_ADDED : RECONCILED_SAME;
-        } else if (replica_find(p, id) == NULL) {
-            layout_meta(&path, v, p->id, PLACE_FINALIZED, id, f->gen_stamp);
-            unlink_logged(path.text);
-            *ret = RECONCILED_LITTER;
-        }
-        pthread_mutex_unlock(&p->lock);
-        if (*ret == RECONCILED_ADDED)
-            pool_tell(p, STORE_RECEIVED, v, &b);
-        return rc;
-    }
-
-    static void with_record(struct block_pool * p, const struct replica_info *known,
-                            const struct files *f, enum reconciled *ret)
-    {
-        const struct block *b = &known->block;
-        if (!f->data) {
-            if (replica_remove(p, b->id, b->gen_stamp, false, NULL) == 0)
-                *ret = RECONCILED_FORGOTTEN;
-            return;
-        }
-        bool bad = !f->regular || !f->meta || f->gen_stamp != b->gen_stamp;
-        if (!bad && f->length == b->length)
-            return;
-        pthread_mutex_lock(&p->lock);
-        struct replica *r = still(p, known);
-        if (r != NULL && f->regular && f->length != b->length)
-            writer_set_length(p, r, f->length); /* full reports say it again */
-        pthread_mutex_unlock(&p->lock);
-        *ret = r != NULL ? RECONCILED_BAD : RECONCILED_SAME;
-    }
-
-    enum { SETTLED_MS = 1000 }; /* a move between volumes is over by then */
-
-    /* The record says another volume. */
-    static int on_two_volumes(struct block_pool * p, struct volume * v,
-                              const struct replica_info *known, const struct files *here,
-                              enum reconciled *ret, struct err *err)
-    {
-        const struct block *b = &known->block;
-        struct block found = {b->id, here->gen_stamp, here->length};
-        struct volume *other = store_volume(p->store, known->volume);
-        struct files there;
-        if (!here->data || !here->meta || !here->regular ||
-            clock_wall_ms() - here->changed_ms < SETTLED_MS)
-            return 0;
-        TRY(find_files(p, other, b->id, b->gen_stamp, &there, err));
-        bool wins = !there.data || !there.meta || found.gen_stamp > b->gen_stamp ||
-                    (found.gen_stamp == b->gen_stamp && found.length > b->length);
-        int rc = 0;
-        pthread_mutex_lock(&p->lock);
-        struct replica *r = still(p, known);
-        if (r != NULL && wins) {
-            replica_forget(p, r);
-            rc = insert_found(p, v, &found, err);
-            replica_unlink(p, other, PLACE_FINALIZED, b);
-        } else if (r != NULL) {
-            replica_unlink(p, v, PLACE_FINALIZED, &found);
-        }
-        pthread_mutex_unlock(&p->lock);
-        if (r == NULL || rc != 0)
-            return rc;
-        *ret = RECONCILED_TWICE;
-        log_warn("a block is there twice, one copy is removed block=%lld stamp=%llu volume=%s",
-                 (long long)b->id, (unsigned long long)(wins ? b->gen_stamp : found.gen_stamp),
-                 wins ? other->path : v->path);
-        if (wins) {
-            pool_tell(p, STORE_REMOVED, other, b);
-            pool_tell(p, STORE_RECEIVED, v, &found);
-        }
+static int without_record(struct block_pool *p, const struct volume *v, uint64_t id,
+                          const struct files *f, enum reconciled *ret, struct err *err)
+{
+    struct block b = {id, f->gen_stamp, f->length};
+    struct store_path path;
+    if (f->data && !(f->meta && f->regular)) {
+        *ret = RECONCILED_ALONE;
         return 0;
     }
-
-    int replica_reconcile(struct block_pool * p, size_t volume, uint64_t id, enum reconciled * ret,
-                          struct block * ret_block, struct err * err)
-    {
-        struct volume *v = store_volume(p->store, volume);
-        struct replica_info known = {.block.id = id};
-        struct files f;
-        bool has = replica_look(p, id, &known);
-        *ret = RECONCILED_SAME;
-        *ret_block = known.block;
-        if (v == NULL || !volume_works(v) || (has && known.state != REPLICA_FINALIZED))
-            return 0;
-        TRY(find_files(p, v, id, known.block.gen_stamp, &f, err));
-        if (!has)
-            return without_record(p, v, id, &f, ret, err);
-        if (known.volume != volume)
-            return on_two_volumes(p, v, &known, &f, ret, err);
-        with_record(p, &known, &f, ret);
+    if (!f->meta)
         return 0;
+    int rc = 0;
+    pthread_mutex_lock(&p->lock);
+    if (replica_find(p, id) == NULL && f->data) {
+        rc = insert_found(p, v, &b, err);
+        *ret = rc == 0 ? RECONCILED_ADDED : RECONCILED_SAME;
+    } else if (replica_find(p, id) == NULL) {
+        layout_meta(&path, v, p->id, PLACE_FINALIZED, id, f->gen_stamp);
+        unlink_logged(path.text);
+        *ret = RECONCILED_LITTER;
     }
+    pthread_mutex_unlock(&p->lock);
+    if (*ret == RECONCILED_ADDED)
+        pool_tell(p, STORE_RECEIVED, v, &b);
+    return rc;
+}
+
+static void with_record(struct block_pool *p, const struct replica_info *known,
+                        const struct files *f, enum reconciled *ret)
+{
+    const struct block *b = &known->block;
+    if (!f->data) {
+        if (replica_remove(p, b->id, b->gen_stamp, false, NULL) == 0)
+            *ret = RECONCILED_FORGOTTEN;
+        return;
+    }
+    bool bad = !f->regular || !f->meta || f->gen_stamp != b->gen_stamp;
+    if (!bad && f->length == b->length)
+        return;
+    pthread_mutex_lock(&p->lock);
+    struct replica *r = still(p, known);
+    if (r != NULL && f->regular && f->length != b->length)
+        writer_set_length(p, r, f->length); /* full reports say it again */
+    pthread_mutex_unlock(&p->lock);
+    *ret = r != NULL ? RECONCILED_BAD : RECONCILED_SAME;
+}
+
+enum { SETTLED_MS = 1000 }; /* a move between volumes is over by then */
+
+/* The record says another volume. */
+static int on_two_volumes(struct block_pool *p, struct volume *v, const struct replica_info *known,
+                          const struct files *here, enum reconciled *ret, struct err *err)
+{
+    const struct block *b = &known->block;
+    struct block found = {b->id, here->gen_stamp, here->length};
+    struct volume *other = store_volume(p->store, known->volume);
+    struct files there;
+    if (!here->data || !here->meta || !here->regular ||
+        clock_wall_ms() - here->changed_ms < SETTLED_MS)
+        return 0;
+    TRY(find_files(p, other, b->id, b->gen_stamp, &there, err));
+    bool wins = !there.data || !there.meta || found.gen_stamp > b->gen_stamp ||
+                (found.gen_stamp == b->gen_stamp && found.length > b->length);
+    int rc = 0;
+    pthread_mutex_lock(&p->lock);
+    struct replica *r = still(p, known);
+    if (r != NULL && wins) {
+        replica_forget(p, r);
+        rc = insert_found(p, v, &found, err);
+        replica_unlink(p, other, PLACE_FINALIZED, b);
+    } else if (r != NULL) {
+        replica_unlink(p, v, PLACE_FINALIZED, &found);
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (r == NULL || rc != 0)
+        return rc;
+    *ret = RECONCILED_TWICE;
+    log_warn("a block is there twice, one copy is removed block=%lld stamp=%llu volume=%s",
+             (long long)b->id, (unsigned long long)(wins ? b->gen_stamp : found.gen_stamp),
+             wins ? other->path : v->path);
+    if (wins) {
+        pool_tell(p, STORE_REMOVED, other, b);
+        pool_tell(p, STORE_RECEIVED, v, &found);
+    }
+    return 0;
+}
+
+int replica_reconcile(struct block_pool *p, size_t volume, uint64_t id, enum reconciled *ret,
+                      struct block *ret_block, struct err *err)
+{
+    struct volume *v = store_volume(p->store, volume);
+    struct replica_info known = {.block.id = id};
+    struct files f;
+    bool has = replica_look(p, id, &known);
+    *ret = RECONCILED_SAME;
+    *ret_block = known.block;
+    if (v == NULL || !volume_works(v) || (has && known.state != REPLICA_FINALIZED))
+        return 0;
+    TRY(find_files(p, v, id, known.block.gen_stamp, &f, err));
+    if (!has)
+        return without_record(p, v, id, &f, ret, err);
+    if (known.volume != volume)
+        return on_two_volumes(p, v, &known, &f, ret, err);
+    with_record(p, &known, &f, ret);
+    return 0;
+}

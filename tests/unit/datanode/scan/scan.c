@@ -23,9 +23,9 @@ static struct {
 } told = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void on_event(void *ctx, enum store_event what, const char *pool_name, const char *storage,
-                     enum storage_type type, const struct block *b)
+                     enum storage_type type, const struct block *b, const char *hint)
 {
-    (void)ctx, (void)pool_name, (void)storage, (void)type;
+    (void)ctx, (void)pool_name, (void)storage, (void)type, (void)hint;
     pthread_mutex_lock(&told.lock);
     if (what == STORE_REMOVED && told.removed_count < 1000)
         told.removed[told.removed_count++] = b->id;
