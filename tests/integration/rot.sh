@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 blocks=${ROT_BLOCKS:-40}
 start_cluster 5 dfs.blocksize=64k dfs.datanode.directoryscan.interval=2 internal.dfs.datanode.scan.period.ms.key=2000 \
-  dfs.block.scanner.volume.bytes.per.second=100m dfs.namenode.replication.max-streams=20 \
+  dfs.block.scanner.volume.bytes.per.second=100m dfs.namenode.reconstruction.pending.timeout-sec=3 dfs.namenode.replication.max-streams=20 \
   dfs.namenode.replication.max-streams-hard-limit=40 dfs.namenode.replication.work.multiplier.per.iteration=20
 head -c $((blocks * 65536)) /dev/urandom >"$scratch/in"
 head -c 65536 /dev/urandom >"$scratch/other"
