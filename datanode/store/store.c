@@ -356,7 +356,7 @@ size_t store_volumes(struct store *s, const struct block_pool *pool,
                                       .pool_used = pool_used < 0 ? 0 : (uint64_t)pool_used,
                                       .remaining = space.remaining,
                                       .non_dfs_used = space.non_dfs_used,
-                                      .reserved = volume_reserve_bytes(&v->reserve, v->total),
+                                      .reserved = space.reserved,
                                       .reserved_open = open < 0 ? 0 : (uint64_t)open,
                                       .replicas = atomic_load(&v->replicas)};
     }

@@ -100,5 +100,6 @@ struct volume_space volume_space_of(const struct volume_reserve *r, uint64_t tot
     return (struct volume_space){.capacity = capacity,
                                  .used = used,
                                  .remaining = minus(remaining, open),
-                                 .non_dfs_used = minus(others, reserved)};
+                                 .non_dfs_used = minus(others, reserved),
+                                 .reserved = reserved};
 }

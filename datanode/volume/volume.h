@@ -66,7 +66,7 @@ must_use int volume_reserve_of(const struct conf *conf, const struct volume_loca
 uint64_t volume_reserve_bytes(const struct volume_reserve *r, uint64_t total);
 
 struct volume_space {
-    uint64_t capacity, used, remaining, non_dfs_used;
+    uint64_t capacity, used, remaining, non_dfs_used, reserved;
 };
 /* Of a file system with `total` bytes of which `available` are free; `used` by replicas, `open`
  * promised to those that are written. */
