@@ -257,6 +257,12 @@ static void drop_first_bad(struct actor *a)
     pthread_mutex_unlock(&a->lock);
 }
 
+/* The call may not have come there. */
+static bool may_try_again(int code)
+{
+    return code == ERR_CONNECT || code == ERR_TIMEOUT || code == ERR_EOF || code == ERR_CLOSED;
+}
+
 int bad_blocks_send(struct actor *a, struct err *err)
 {
     struct block bad;
@@ -265,7 +271,12 @@ int bad_blocks_send(struct actor *a, struct err *err)
         arena_init(&arena, CALL_MEMORY);
         int rc = tell_bad(a, &bad, &arena, err);
         arena_fini(&arena);
-        TRY(rc); /* the rest waits until the NameNode answers */
+        if (may_try_again(rc))
+            return rc; /* the rest waits until the NameNode answers */
+        if (rc != 0)   /* it doesn't want to know: heartbeats and reports must go on */
+            log_limited(LOG_WARN, "a report of a bad replica is refused block=%lld cause=%s",
+                        (long long)bad.id, log_quote(err->text));
+        *err = (struct err){0};
         drop_first_bad(a);
     }
     return 0;
