@@ -6,6 +6,7 @@
 #pragma once
 #include "common/base/base.h"
 #include "namenode/nodes/nodes.h"
+#include "namenode/placement/placement.h"
 
 /* The moves are checked: UNDER_CONSTRUCTION -> COMMITTED -> COMPLETE -> (append)
  * UNDER_CONSTRUCTION; UNDER_CONSTRUCTION, COMMITTED <-> UNDER_RECOVERY. */
@@ -39,16 +40,13 @@ struct blocks_settings {
     uint32_t max_streams;           /* dfs.namenode.replication.max-streams, 2 */
     uint32_t max_streams_hard;      /* dfs.namenode.replication.max-streams-hard-limit, 4 */
     int64_t pending_timeout_ms;     /* dfs.namenode.reconstruction.pending.timeout-sec, 300 s */
-    bool consider_load;             /* dfs.namenode.redundancy.considerLoad, true */
-    double load_factor;             /* dfs.namenode.redundancy.considerLoad.factor, 2.0 */
-    bool avoid_stale_writes;     /* dfs.namenode.avoid.write.stale.datanode, false: stale only when
-                                    needed */
-    double safemode_threshold;   /* dfs.namenode.safemode.threshold-pct, 0.999 */
-    uint32_t safemode_min_nodes; /* dfs.namenode.safemode.min.datanodes, 0 */
-    uint32_t safemode_replication; /* dfs.namenode.safemode.replication.min; 0: replication_min */
-    uint32_t maintenance_min;      /* dfs.namenode.maintenance.replication.min, 1 */
-    uint32_t replication_default;  /* dfs.replication, 3 */
-    int64_t safemode_extension_ms; /* dfs.namenode.safemode.extension, 30 s */
+    struct place_settings place;    /* where replicas go */
+    double safemode_threshold;      /* dfs.namenode.safemode.threshold-pct, 0.999 */
+    uint32_t safemode_min_nodes;    /* dfs.namenode.safemode.min.datanodes, 0 */
+    uint32_t safemode_replication;  /* dfs.namenode.safemode.replication.min; 0: replication_min */
+    uint32_t maintenance_min;       /* dfs.namenode.maintenance.replication.min, 1 */
+    uint32_t replication_default;   /* dfs.replication, 3 */
+    int64_t safemode_extension_ms;  /* dfs.namenode.safemode.extension, 30 s */
 };
 /* Hadoop's defaults. */
 void blocks_settings_defaults(struct blocks_settings *s);
@@ -79,6 +77,11 @@ struct block_info {
 typedef void (*block_watch_fn)(void *ctx, handle_t owner, uint64_t old_length, bool was_complete,
                                uint64_t new_length, bool is_complete);
 void blocks_watch(struct blocks *b, block_watch_fn changed, void *ctx);
+
+/* The storage policy of an owner's blocks, 0: the default one. Set once; without it all have the
+ * default. */
+typedef uint8_t (*block_policy_fn)(void *ctx, handle_t owner);
+void blocks_policy_from(struct blocks *b, block_policy_fn policy, void *ctx);
 
 /* state: UNDER_CONSTRUCTION, COMMITTED or COMPLETE (then without replicas until they are reported).
  * Only ERR_NO_MEMORY; an id that is there already is a CHECK, so look first when bytes from outside
@@ -292,31 +295,8 @@ must_use int blocks_received(struct blocks *b, uint32_t storage, const struct re
 
 /* ---- placement ---- */
 
-enum {
-    PLACE_NO_LOCAL_WRITE = 1,         /* AddBlockFlag: not on the writer's node */
-    PLACE_IGNORE_CLIENT_LOCALITY = 2, /* AddBlockFlag: as if the writer were no DataNode */
-    PLACE_NO_LOCAL_RACK = 4,          /* not on the writer's rack */
-};
-
-struct place_request {
-    uint32_t wanted;         /* how many more */
-    uint32_t writer_node;    /* 0: the writer is no DataNode */
-    const char *writer_rack; /* of such a writer, when known; orders the pipeline only */
-    const uint32_t *chosen;  /* nodes that have it already; count for the racks */
-    size_t chosen_count;
-    const uint32_t *excluded; /* nodes */
-    size_t excluded_count;
-    const uint32_t *favored; /* nodes to try first */
-    size_t favored_count;
-    uint64_t block_size;
-    uint64_t
-        block_id; /* 0: new; else nodes that still have to delete a replica of it are avoided */
-    uint32_t flags;
-    int storage_type; /* enum storage_type; 0: DISK */
-};
-
-/* Storages on distinct nodes, in pipeline order; fewer than wanted when there are no more. Needs
- * room for `wanted`. Changes nothing (blocks_set_expected counts them as scheduled). */
+/* place_choose with the settings of the blocks. Changes nothing (blocks_set_expected counts the
+ * storages as scheduled). */
 size_t blocks_place(struct blocks *b, const struct place_request *req, int64_t mono_ms,
                     struct rng *rng, uint32_t *ret_storages);
 
@@ -363,7 +343,7 @@ struct blocks_stats {
     uint64_t missing_replication_one;
     uint64_t corrupt;           /* with a corrupt replica */
     uint64_t highest_priority;  /* one live replica left of several */
-    uint64_t badly_distributed; /* all on one rack */
+    uint64_t badly_distributed; /* on fewer racks than the placement rule wants */
     uint64_t pending;           /* with copies under way */
     uint64_t scheduled;         /* new replicas promised to storages */
     uint64_t pending_deletion; /* replicas that wait for deletion orders, and removed blocks not yet

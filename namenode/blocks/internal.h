@@ -9,7 +9,7 @@ enum queue_id {
     Q_HIGHEST,  /* one live replica, more wanted */
     Q_VERY_LOW, /* less than a third of those wanted */
     Q_LOW,
-    Q_BADLY,   /* enough, but all on one rack */
+    Q_BADLY,   /* enough, but on too few racks */
     Q_MISSING, /* no live one */
     Q_EXTRA,   /* too many, or corrupt ones that aren't needed any more */
     Q_COUNT,
@@ -113,6 +113,8 @@ struct blocks {
     struct nodes *nodes;
     block_watch_fn changed;
     void *changed_ctx;
+    block_policy_fn policy_of; /* NULL: all have the default */
+    void *policy_ctx;
     struct pool pool, sides;
     struct idmap by_id;
     struct storage_list *storages; /* by storage index */
@@ -129,7 +131,7 @@ struct blocks {
     bool populating;        /* queues are kept */
     uint32_t scan_cursor;   /* next handle to classify; 0: nothing to scan */
     uint32_t renewing;      /* storages whose `renew` isn't 0 */
-    uint32_t topology_seen; /* version that the queues follow */
+    uint32_t topology_seen; /* place_version that the queues follow */
     int64_t redundancy_ms;  /* of the last iteration */
 };
 
@@ -183,6 +185,11 @@ static inline bool storage_usable(const struct blocks *b, uint32_t storage)
 {
     const struct node_storage *s = nodes_storage(b->nodes, storage);
     return !s->failed && nodes_at(b->nodes, s->node)->alive;
+}
+
+static inline uint8_t block_policy(const struct blocks *b, const struct block *blk)
+{
+    return b->policy_of == NULL ? 0 : b->policy_of(b->policy_ctx, blk->owner);
 }
 
 /* map.c */
@@ -246,7 +253,9 @@ void pending_node_died(struct blocks *b, uint32_t node);
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);
 size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget);
 size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget);
-void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t mono_ms);
+/* hint_node: the one that the replica on added_node shall replace; 0: none. */
+void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, uint32_t added_node,
+                     int64_t mono_ms);
 
 /* report.c */
 void report_void(struct block_report *r);

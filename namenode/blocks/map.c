@@ -17,13 +17,12 @@ void blocks_settings_defaults(struct blocks_settings *s)
         .max_streams = 2,
         .max_streams_hard = 4,
         .pending_timeout_ms = 300000,
-        .consider_load = true,
-        .load_factor = 2.0,
         .safemode_threshold = 0.999F,
         .safemode_extension_ms = 30000,
         .maintenance_min = 1,
         .replication_default = 3,
     };
+    place_settings_defaults(&s->place);
 }
 
 static uint64_t block_id_of(const void *owner, handle_t h)
@@ -162,6 +161,12 @@ static const unsigned block_moves[] = {
     [BLOCK_COMMITTED] = MAY(UNDER_RECOVERY) | MAY(COMPLETE) | MAY(NONE),
     [BLOCK_COMPLETE] = MAY(UNDER_CONSTRUCTION) | MAY(NONE),
 };
+
+void blocks_policy_from(struct blocks *b, block_policy_fn policy, void *ctx)
+{
+    b->policy_of = policy;
+    b->policy_ctx = ctx;
+}
 
 void blocks_watch(struct blocks *b, block_watch_fn changed, void *ctx)
 {

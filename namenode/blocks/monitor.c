@@ -93,7 +93,7 @@ static bool dispose_doomed(struct blocks *b, size_t *budget)
 
 static bool scan(struct blocks *b, size_t *budget)
 {
-    uint32_t topology = nodes_topology_version(b->nodes);
+    uint32_t topology = place_version(b->nodes, &b->settings.place);
     if (b->populating && topology != b->topology_seen) {
         b->topology_seen = topology;
         b->scan_cursor = 1;

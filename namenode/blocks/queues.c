@@ -73,20 +73,19 @@ bool corrupt_removable(const struct blocks *b, struct block *blk, const struct r
     return false;
 }
 
-static bool on_one_rack(const struct blocks *b, struct block *blk)
+/* On fewer racks than the placement rule wants. */
+static bool badly_spread(const struct blocks *b, struct block *blk)
 {
+    const struct place_settings *place = &b->settings.place;
     const struct replica *r = replicas_of(b, blk);
-    uint32_t rack = 0;
-    for (uint32_t i = 0; i < blk->replica_count; i++) {
-        if (!replica_is_live(&r[i]) ||
-            node_decommissions(nodes_at(b->nodes, replica_node(b, &r[i]))))
-            continue;
-        uint32_t own = nodes_at(b->nodes, replica_node(b, &r[i]))->rack_id;
-        if (rack != 0 && rack != own)
-            return false;
-        rack = own;
-    }
-    return true;
+    uint32_t nodes[REPLICAS_MAX], count = 0;
+    if (place->rule != PLACE_BY_DOMAINS && nodes_live_rack_count(b->nodes) < 2)
+        return false; /* nearly always */
+    for (uint32_t i = 0; i < blk->replica_count; i++)
+        if (replica_is_live(&r[i]) &&
+            !node_decommissions(nodes_at(b->nodes, replica_node(b, &r[i]))))
+            nodes[count++] = replica_node(b, &r[i]);
+    return place_missing(b->nodes, place, nodes, count, blk->replication) > 0;
 }
 
 static bool is_safe(const struct blocks *b, const struct block *blk, const struct replica_counts *n)
@@ -112,8 +111,9 @@ static enum queue_id classify(const struct blocks *b, struct block *blk,
             return Q_HIGHEST;
         return n->live * 3 < expected ? Q_VERY_LOW : Q_LOW;
     }
-    bool spread = blk->replication < 2 || nodes_live_rack_count(b->nodes) < 2;
-    return spread || n->pending > 0 || !on_one_rack(b, blk) ? Q_NONE : Q_BADLY;
+    if (blk->replication < 2 || n->pending > 0 || !badly_spread(b, blk))
+        return Q_NONE;
+    return Q_BADLY;
 }
 
 /* Where it is being written, on nodes that stay: of one that is COMMITTED some may be recorded
@@ -277,7 +277,7 @@ static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
     c->missing_one += blk->queue == Q_MISSING && blk->replication == 1;
     if (blk->queue != Q_NONE)
         CHECK(b->queues[blk->queue].at[blk->queue_pos] == h);
-    if (b->topology_seen == nodes_topology_version(b->nodes) && b->scan_cursor == 0 &&
+    if (b->topology_seen == place_version(b->nodes, &b->settings.place) && b->scan_cursor == 0 &&
         b->renewing == 0)
         CHECK(blk->queue == classify(b, blk, &n));
 }

@@ -167,11 +167,11 @@ static uint32_t choose_source(const struct blocks *b, struct block *blk, struct 
 }
 
 struct node_lists {
-    uint32_t have[NODES_NAMED_MAX], avoid[NODES_NAMED_MAX];
+    uint32_t have[NODES_NAMED_MAX], avoid[NODES_NAMED_MAX]; /* storages; nodes */
     size_t have_count, avoid_count;
 };
 
-/* Nodes that hold a good replica or will, and those that must not get one though they don't. */
+/* Storages that hold a good replica or will, and nodes that must not get one though they don't. */
 static void list_nodes(const struct blocks *b, struct block *blk, struct node_lists *l)
 {
     l->have_count = l->avoid_count = 0;
@@ -179,24 +179,33 @@ static void list_nodes(const struct blocks *b, struct block *blk, struct node_li
     for (uint32_t i = 0; i < blk->replica_count; i++) {
         uint32_t node = replica_node(b, &r[i]);
         if (replica_in_service(b, &r[i]) && storage_usable(b, replica_storage(&r[i])))
-            l->have[l->have_count++] = node;
+            l->have[l->have_count++] = replica_storage(&r[i]);
         else
             l->avoid[l->avoid_count++] = node;
     }
     const struct side *side = side_of(b, blk);
     const struct pending *p = side == NULL ? NULL : side->pending;
     for (uint32_t i = 0; p != NULL && i < p->target_count && l->have_count < NODES_NAMED_MAX; i++)
-        l->have[l->have_count++] = nodes_storage(b->nodes, p->targets[i])->node;
+        l->have[l->have_count++] = p->targets[i];
 }
 
-static bool adds_rack(const struct blocks *b, const struct node_lists *l, uint32_t storage)
+/* What the rule about racks misses with those that there are and `more`. */
+static uint32_t missing_with(const struct blocks *b, const struct block *blk,
+                             const struct node_lists *l, const uint32_t *more, size_t more_count)
 {
-    const struct nodes *nodes = b->nodes;
-    uint32_t rack = nodes_at(nodes, nodes_storage(nodes, storage)->node)->rack_id;
+    uint32_t nodes[2 * NODES_NAMED_MAX];
+    size_t count = 0;
     for (size_t i = 0; i < l->have_count; i++)
-        if (nodes_at(nodes, l->have[i])->rack_id == rack)
-            return false;
-    return true;
+        nodes[count++] = nodes_storage(b->nodes, l->have[i])->node;
+    for (size_t i = 0; i < more_count; i++)
+        nodes[count++] = nodes_storage(b->nodes, more[i])->node;
+    return place_missing(b->nodes, &b->settings.place, nodes, count, blk->replication);
+}
+
+size_t blocks_place(struct blocks *b, const struct place_request *req, int64_t mono_ms,
+                    struct rng *rng, uint32_t *ret_storages)
+{
+    return place_choose(b->nodes, &b->settings.place, req, mono_ms, rng, ret_storages);
 }
 
 static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t source,
@@ -204,8 +213,9 @@ static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t sou
 {
     struct node_lists l;
     list_nodes(b, blk, &l);
+    uint32_t missing = missing_with(b, blk, &l, NULL, 0);
     struct place_request req = {
-        .wanted = wanted,
+        .wanted = blk->queue == Q_BADLY ? missing : wanted,
         .writer_node = source,
         .chosen = l.have,
         .chosen_count = l.have_count,
@@ -213,9 +223,10 @@ static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t sou
         .excluded_count = l.avoid_count,
         .block_size = blk->length,
         .block_id = blk->id,
+        .policy = block_policy(b, blk),
     };
     uint32_t count = (uint32_t)blocks_place(b, &req, mono_ms, rng, ret);
-    if (blk->queue == Q_BADLY && count > 0 && !adds_rack(b, &l, ret[0]))
+    if (blk->queue == Q_BADLY && missing_with(b, blk, &l, ret, count) >= missing)
         return 0; /* one more on the same rack helps nobody */
     return count;
 }
@@ -287,59 +298,9 @@ size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t
 
 /* ---- fewer replicas ---- */
 
-static uint32_t rack_of(const struct blocks *b, const struct replica *r)
-{
-    return nodes_at(b->nodes, replica_node(b, r))->rack_id;
-}
-
 static bool removable(const struct blocks *b, const struct replica *r)
 {
     return replica_in_service(b, r) && storage_usable(b, replica_storage(r));
-}
-
-static uint32_t on_rack(const struct blocks *b, struct block *blk, uint32_t rack)
-{
-    const struct replica *r = replicas_of(b, blk);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < blk->replica_count; i++)
-        count += removable(b, &r[i]) && rack_of(b, &r[i]) == rack;
-    return count;
-}
-
-/* Goes before the other: a silent node first, then the fuller volume. */
-static bool goes_first(const struct blocks *b, const struct replica *r, const struct replica *other,
-                       int64_t mono_ms)
-{
-    const struct node_storage *s = nodes_storage(b->nodes, replica_storage(r));
-    const struct node_storage *o = nodes_storage(b->nodes, replica_storage(other));
-    const struct node *sn = nodes_at(b->nodes, s->node), *on = nodes_at(b->nodes, o->node);
-    int64_t late = 4 * nodes_settings_get(b->nodes)->heartbeat_interval_ms;
-    bool s_late = mono_ms - sn->heard_ms > late, o_late = mono_ms - on->heard_ms > late;
-    if (s_late || o_late)
-        return s_late && (!o_late || sn->heard_ms < on->heard_ms);
-    return s->remaining < o->remaining;
-}
-
-/* Prefers racks with several replicas, so that the number of racks stays. */
-static struct replica *choose_surplus(const struct blocks *b, struct block *blk, uint32_t hint_node,
-                                      int64_t mono_ms)
-{
-    struct replica *r = replicas_of(b, blk), *chosen = NULL;
-    bool chosen_shares = false;
-    for (uint32_t i = 0; i < blk->replica_count; i++) {
-        if (!removable(b, &r[i]))
-            continue;
-        bool shares = on_rack(b, blk, rack_of(b, &r[i])) > 1;
-        if (shares && hint_node != 0 && replica_node(b, &r[i]) == hint_node)
-            return &r[i];
-        bool better = chosen == NULL || (shares && !chosen_shares) ||
-                      (shares == chosen_shares && goes_first(b, &r[i], chosen, mono_ms));
-        if (better) {
-            chosen = &r[i];
-            chosen_shares = shares;
-        }
-    }
-    return chosen;
 }
 
 /* The corrupt ones that corrupt_removable allows. */
@@ -363,17 +324,20 @@ static void remove_corrupt(struct blocks *b, handle_t h)
     }
 }
 
-static uint32_t count_removable(const struct blocks *b, struct block *blk)
+/* Those on nodes in service; the rest doesn't count as a replica too many. */
+static size_t list_removable(const struct blocks *b, struct block *blk, uint32_t *ret)
 {
     const struct replica *r = replicas_of(b, blk);
-    uint32_t count = 0;
+    size_t count = 0;
     for (uint32_t i = 0; i < blk->replica_count; i++)
-        count += removable(b, &r[i]);
+        if (removable(b, &r[i]))
+            ret[count++] = replica_storage(&r[i]);
     return count;
 }
 
 /* Keeps (1). */
-void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t mono_ms)
+void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, uint32_t added_node,
+                     int64_t mono_ms)
 {
     struct block *blk = block_at(b, h);
     struct replica_counts n;
@@ -381,13 +345,20 @@ void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, int64_t m
     if (n.stale > 0)
         return;
     remove_corrupt(b, h);
-    for (uint32_t good = count_removable(b, blk); good > blk->replication; good--) {
-        struct replica *r = choose_surplus(b, blk, hint_node, mono_ms);
-        struct node_block order = {blk->id, blk->generation_stamp, blk->length};
+    uint32_t good[REPLICAS_MAX], gone[REPLICAS_MAX];
+    struct surplus_request req = {.storages = good,
+                                  .count = list_removable(b, blk, good),
+                                  .keep = blk->replication,
+                                  .policy = block_policy(b, blk),
+                                  .hint_node = hint_node,
+                                  .added_node = added_node};
+    size_t count = place_surplus(b->nodes, &b->settings.place, &req, mono_ms, gone);
+    struct node_block order = {blk->id, blk->generation_stamp, blk->length};
+    for (size_t i = 0; i < count; i++) {
+        struct replica *r = block_replica_find(b, blk, gone[i]);
         if (!nodes_order_invalidate(b->nodes, replica_node(b, r), order))
             break;
         replica_set_excess(b, r, true);
-        hint_node = 0;
     }
     block_refresh(b, h);
 }
@@ -414,7 +385,7 @@ size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget)
         if (q->cursor >= q->count)
             q->cursor = 0;
         handle_t h = q->at[q->cursor];
-        surplus_process(b, h, 0, mono_ms);
+        surplus_process(b, h, 0, 0, mono_ms);
         if (q->cursor < q->count && q->at[q->cursor] == h)
             q->cursor++;
     }

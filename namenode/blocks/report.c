@@ -408,7 +408,7 @@ static int received(struct blocks *b, uint32_t storage, const struct received_bl
     TRY(take_replica(b, storage, &t, false));
     handle_t h = item->hint_node == 0 ? 0 : blocks_find(b, block->id);
     if (h != 0 && block_at(b, h)->queue == Q_EXTRA && !blocks_in_safe_mode(b))
-        surplus_process(b, h, item->hint_node, mono_ms);
+        surplus_process(b, h, item->hint_node, nodes_storage(b->nodes, storage)->node, mono_ms);
     return 0;
 }
 

@@ -20,12 +20,13 @@ static void count_rack(struct nodes *n, const struct node *node, bool in)
     if (!node->alive || node_decommissions(node))
         return;
     struct rack *rack = &n->racks[node->rack_id - 1];
-    bool several = n->live_rack_count > 1;
+    uint32_t racks = n->live_rack_count;
     if (in)
         n->live_rack_count += rack->live++ == 0;
     else
         n->live_rack_count -= --rack->live == 0;
-    n->topology_version += several != (n->live_rack_count > 1);
+    n->topology_version += (racks > 1) != (n->live_rack_count > 1);
+    n->rack_changes += racks != n->live_rack_count;
 }
 
 void nodes_set_admin(struct nodes *n, uint32_t i, enum admin_state admin)

@@ -30,7 +30,7 @@ struct nodes {
     struct name_entry *by_uuid, *by_address, *by_ip;
     struct rack *racks; /* rack_id - 1 */
     uint32_t rack_count, live_rack_count, live_count;
-    uint32_t topology_version;
+    uint32_t topology_version, rack_changes;
     uint32_t service_count; /* live and ADMIN_NORMAL */
     uint64_t service_xceivers;
     struct node_copy *spent; /* handed out by the last take */

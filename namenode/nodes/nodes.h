@@ -77,6 +77,7 @@ struct node {
                 */
     bool must_register;
     bool heard_since_registration; /* a heartbeat came since it registered */
+    bool slow;                     /* told to be slow by others, see nodes_slow_collect */
     bool drained;                  /* blocks: its open orders were taken back after it died */
     bool disallowed; /* left the list of included hosts: it is told so when it calls */
     /* How far an order to leave has come: complete blocks and blocks being written that need
@@ -229,6 +230,9 @@ uint32_t nodes_topology_version(const struct nodes *n);
 /* NULL or "": none. It survives registrations. Only ERR_NO_MEMORY. */
 must_use int nodes_set_upgrade_domain(struct nodes *n, uint32_t node, const char *domain);
 uint32_t nodes_live_rack_count(const struct nodes *n);
+/* Counts how often a rack got its first live node or lost its last. */
+uint32_t nodes_rack_changes(const struct nodes *n);
+uint32_t nodes_find_rack(const struct nodes *n, const char *rack); /* its rack_id; 0: unknown */
 uint32_t nodes_live_count(const struct nodes *n);
 
 /* Of live nodes in service; 0 without any. */

@@ -7,9 +7,9 @@
 
 uint32_t rack_intern(struct nodes *n, const char *name)
 {
-    for (uint32_t i = 0; i < n->rack_count; i++)
-        if (strcmp(n->racks[i].name, name) == 0)
-            return i + 1;
+    uint32_t known = nodes_find_rack(n, name);
+    if (known != 0)
+        return known;
     struct rack *racks = realloc(n->racks, ((size_t)n->rack_count + 1) * sizeof(*racks));
     if (racks == NULL)
         return 0;
@@ -19,6 +19,19 @@ uint32_t rack_intern(struct nodes *n, const char *name)
         return 0;
     racks[n->rack_count] = (struct rack){.name = copy};
     return ++n->rack_count;
+}
+
+uint32_t nodes_find_rack(const struct nodes *n, const char *rack)
+{
+    for (uint32_t i = 0; i < n->rack_count; i++)
+        if (strcmp(n->racks[i].name, rack) == 0)
+            return i + 1;
+    return 0;
+}
+
+uint32_t nodes_rack_changes(const struct nodes *n)
+{
+    return n->rack_changes;
 }
 
 uint32_t nodes_topology_version(const struct nodes *n)

@@ -119,10 +119,42 @@ static void configure_retry(const struct conf *conf, struct retry *retry)
     retry_configure(retry, &r);
 }
 
-static void configure_blocks(const struct conf *conf, struct blocks *blocks)
+/* Percent of a fraction from the configuration. */
+static uint32_t percent(const struct conf *conf, enum conf_key key)
+{
+    return (uint32_t)(100 * conf_double(conf, key));
+}
+
+static int place_from_conf(const struct conf *conf, struct place_settings *p, struct err *err)
+{
+    const char *rule = conf_str(conf, CONF_block_replicator);
+    place_settings_defaults(p);
+    if (!place_rule_named(rule, &p->rule))
+        return fail(err, ERR_CONFIG, "%s: the placement policy %s is not known",
+                    conf_name(CONF_block_replicator), rule);
+    bool racks = p->rule == PLACE_BY_SPACE_AND_RACKS;
+    p->consider_load = conf_bool(conf, CONF_consider_load);
+    p->consider_load_by_type = conf_bool(conf, CONF_consider_load_by_type);
+    p->consider_volume_load = conf_bool(conf, CONF_consider_volume_load);
+    p->load_factor = conf_double(conf, CONF_consider_load_factor);
+    p->avoid_stale = conf_bool(conf, CONF_avoid_write_stale);
+    p->avoid_slow = conf_bool(conf, CONF_exclude_slow_nodes) && conf_bool(conf, CONF_dn_peer_stats);
+    p->prefer_local = conf_bool(conf, CONF_prefer_local_node);
+    p->min_blocks = u32(conf, CONF_min_blocks_for_write);
+    p->upgrade_domain_factor = u32(conf, CONF_upgrade_domain_factor);
+    p->space_preference = percent(conf, racks ? CONF_rack_space_preference : CONF_space_preference);
+    p->space_tolerance = u32(conf, racks ? CONF_rack_space_tolerance : CONF_space_tolerance);
+    if (!racks)
+        p->space_tolerance_limit = u32(conf, CONF_space_tolerance_limit);
+    p->space_local = !racks && conf_bool(conf, CONF_space_local);
+    return 0;
+}
+
+static int configure_blocks(const struct conf *conf, struct blocks *blocks, struct err *err)
 {
     struct blocks_settings b;
     blocks_settings_defaults(&b);
+    TRY(place_from_conf(conf, &b.place, err));
     b.replication_min = u32(conf, CONF_replication_min);
     b.replication_max = u32(conf, CONF_replication_max);
     b.redundancy_interval_ms = conf_ms(conf, CONF_redundancy_interval);
@@ -130,9 +162,6 @@ static void configure_blocks(const struct conf *conf, struct blocks *blocks)
     b.max_streams = u32(conf, CONF_replication_streams);
     b.max_streams_hard = u32(conf, CONF_replication_streams_hard);
     b.pending_timeout_ms = conf_ms(conf, CONF_pending_timeout);
-    b.consider_load = conf_bool(conf, CONF_consider_load);
-    b.load_factor = conf_double(conf, CONF_consider_load_factor);
-    b.avoid_stale_writes = conf_bool(conf, CONF_avoid_write_stale);
     b.safemode_threshold = conf_double(conf, CONF_safemode_threshold);
     b.safemode_min_nodes = u32(conf, CONF_safemode_min_datanodes);
     b.safemode_replication = conf_is_set(conf, CONF_safemode_replication_min)
@@ -142,6 +171,7 @@ static void configure_blocks(const struct conf *conf, struct blocks *blocks)
     b.maintenance_min = u32(conf, CONF_maintenance_min);
     b.replication_default = u32(conf, CONF_replication);
     blocks_configure(blocks, &b);
+    return 0;
 }
 
 static void configure_nodes(const struct conf *conf, struct nodes *nodes)
@@ -167,7 +197,7 @@ int server_configure(const struct conf *conf, struct nn *nn, struct err *err)
         return fail(err, ERR_CONFIG, "%s is larger than %s", conf_name(CONF_maintenance_min),
                     conf_name(CONF_replication));
     configure_nodes(conf, nn->nodes);
-    configure_blocks(conf, nn->blocks);
+    TRY(configure_blocks(conf, nn->blocks, err));
     configure_retry(conf, nn->retry);
     return 0;
 }

@@ -36,6 +36,13 @@ static void block_changed(void *ctx, handle_t owner, uint64_t old_length, bool w
     ns_block_changed(ctx, owner, old_length, was_complete, new_length, is_complete);
 }
 
+/* A file of a tree that is being deleted has none. */
+static uint8_t policy_of_file(void *ctx, handle_t owner)
+{
+    const struct ns *ns = ctx;
+    return owner != 0 && ns_attached(ns, owner) ? ns_effective_policy(ns, owner) : 0;
+}
+
 static int make_rooms(struct nn *nn, const char *owner, const char *group)
 {
     struct nodes_settings n;
@@ -48,6 +55,7 @@ static int make_rooms(struct nn *nn, const char *owner, const char *group)
     ns_set_block_length(nn->ns, block_length, nn->blocks);
     ns_set_block_complete(nn->ns, block_complete);
     blocks_watch(nn->blocks, block_changed, nn->ns);
+    blocks_policy_from(nn->blocks, policy_of_file, nn->ns);
     if ((nn->retry = retry_new()) == NULL)
         return ERR_NO_MEMORY;
     return kept_new(&nn->kept);

@@ -1,31 +1,17 @@
-/* policy.c - storage policies: known by name; placement doesn't look at them. */
+/* policy.c - storage policies by name: told, set, taken off. What they mean is in
+ * namenode/placement. */
 #include <strings.h>
 
 #include "namenode/handlers/call.h"
 
-#define T(type) HDFS__STORAGE_TYPE__##type
-static const struct storage_policy {
-    uint8_t id;
-    const char *name;
-    Hdfs__StorageType creation[2], creation_fallback[2], replication_fallback[2]; /* 0 ends */
-} policies[] = {
-    {1, "PROVIDED", {T(PROVIDED), T(DISK)}, {T(PROVIDED), T(DISK)}, {T(PROVIDED), T(DISK)}},
-    {2, "COLD", {T(ARCHIVE)}, {0}, {0}},
-    {5, "WARM", {T(DISK), T(ARCHIVE)}, {T(DISK), T(ARCHIVE)}, {T(DISK), T(ARCHIVE)}},
-    {7, "HOT", {T(DISK)}, {0}, {T(ARCHIVE)}},
-    {10, "ONE_SSD", {T(SSD), T(DISK)}, {T(SSD), T(DISK)}, {T(SSD), T(DISK)}},
-    {12, "ALL_SSD", {T(SSD)}, {T(DISK)}, {T(DISK)}},
-    {14, "ALL_NVDIMM", {T(NVDIMM)}, {T(DISK)}, {T(DISK)}},
-    {15, "LAZY_PERSIST", {T(RAM_DISK), T(DISK)}, {T(DISK)}, {T(DISK)}},
-};
-#undef T
-
-static int types_of(struct call *c, const Hdfs__StorageType types[2], Hdfs__StorageTypes **ret)
+static int types_of(struct call *c, const uint8_t types[3], Hdfs__StorageTypes **ret)
 {
     NEW(c, Hdfs__StorageTypes, hdfs__storage_types, message);
-    message->storage_types = (Hdfs__StorageType *)types;
-    while (message->n_storage_types < 2 && types[message->n_storage_types] != 0)
-        message->n_storage_types++;
+    message->storage_types = arena_array(arena_of(c), Hdfs__StorageType, 3);
+    if (message->storage_types == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < 3 && types[i] != 0; i++)
+        message->storage_types[message->n_storage_types++] = (Hdfs__StorageType)types[i];
     *ret = message;
     return 0;
 }
@@ -36,9 +22,9 @@ static int policy_message(struct call *c, const struct storage_policy *p,
     NEW(c, Hdfs__BlockStoragePolicy, hdfs__block_storage_policy, message);
     message->policy_id = p->id;
     message->name = (char *)p->name;
-    TRY(types_of(c, p->creation, &message->creation_policy));
-    TRY(types_of(c, p->creation_fallback, &message->creation_fallback_policy));
-    TRY(types_of(c, p->replication_fallback, &message->replication_fallback_policy));
+    TRY(types_of(c, p->types, &message->creation_policy));
+    TRY(types_of(c, p->creation_fallbacks, &message->creation_fallback_policy));
+    TRY(types_of(c, p->replication_fallbacks, &message->replication_fallback_policy));
     *ret = message;
     return 0;
 }
@@ -46,28 +32,24 @@ static int policy_message(struct call *c, const struct storage_policy *p,
 int fs_getStoragePolicies(struct call *c)
 {
     RESPOND(c, Cp__GetStoragePoliciesResponse, cp__get_storage_policies_response);
-    res->policies = arena_array(arena_of(c), Hdfs__BlockStoragePolicy *, ARRAY_SIZE(policies));
+    size_t count = 0;
+    while (storage_policy_list(count) != NULL)
+        count++;
+    res->policies = arena_array(arena_of(c), Hdfs__BlockStoragePolicy *, count);
     if (res->policies == NULL)
         return call_no_memory(c);
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        TRY(policy_message(c, &policies[i], &res->policies[i]));
-    res->n_policies = ARRAY_SIZE(policies);
+    for (; res->n_policies < count; res->n_policies++)
+        TRY(policy_message(c, storage_policy_list(res->n_policies),
+                           &res->policies[res->n_policies]));
     return 0;
-}
-
-static const struct storage_policy *policy_at(unsigned id)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        if (policies[i].id == id)
-            return &policies[i];
-    return NULL;
 }
 
 int call_policy_named(struct call *c, const char *name, uint8_t *ret_id)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        if (strcasecmp(policies[i].name, name) == 0) {
-            *ret_id = policies[i].id;
+    const struct storage_policy *p;
+    for (size_t i = 0; (p = storage_policy_list(i)) != NULL; i++)
+        if (strcasecmp(p->name, name) == 0) {
+            *ret_id = p->id;
             return 0;
         }
     return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "Cannot find a block policy with the name %s", name);
@@ -86,7 +68,7 @@ int fs_getStoragePolicy(struct call *c)
     if (ns_inode(ns_of(c), h)->type == INODE_SYMLINK)
         return fail(&c->err, ERR_UNSUPPORTED, "Storage policy are not supported on symlinks");
     uint8_t id = ns_effective_policy(ns_of(c), h);
-    const struct storage_policy *p = policy_at(id == 0 ? POLICY_HOT : id);
+    const struct storage_policy *p = storage_policy_at(id);
     if (p == NULL)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%s has the unknown storage policy %u", r.text,
                     id);
@@ -95,8 +77,10 @@ int fs_getStoragePolicy(struct call *c)
 
 /* ---- setting ---- */
 
-static const char *type_names(struct call *c, const Hdfs__StorageType types[2])
+static const char *type_names(struct call *c, const uint8_t types[3])
 {
+    if (types[0] == 0)
+        return "";
     const char *first =
         protobuf_c_enum_descriptor_get_value(&hdfs__storage_type__descriptor, (int)types[0])->name;
     if (types[1] == 0)
@@ -109,13 +93,13 @@ static const char *type_names(struct call *c, const Hdfs__StorageType types[2])
 /* A policy that a file gets when it is made, and keeps, can neither be set nor changed later. */
 static int check_file_policy(struct call *c, handle_t file, uint8_t id)
 {
-    const struct storage_policy *p = policy_at(id);
+    const struct storage_policy *p = storage_policy_at(id);
     if (id == POLICY_LAZY_PERSIST)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
                     "Policy BlockStoragePolicy{%s:%u, storageTypes=[%s], creationFallbacks=[%s], "
                     "replicationFallbacks=[%s]} cannot be set after file creation.",
-                    p->name, p->id, type_names(c, p->creation), type_names(c, p->creation_fallback),
-                    type_names(c, p->replication_fallback));
+                    p->name, p->id, type_names(c, p->types), type_names(c, p->creation_fallbacks),
+                    type_names(c, p->replication_fallbacks));
     if (ns_local_policy(ns_of(c), file) == POLICY_LAZY_PERSIST)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
                     "Existing policy LAZY_PERSIST cannot be changed after file creation.");

@@ -34,7 +34,9 @@ static int choose_targets(struct call *c, const Cp__AddBlockRequest *req, handle
     uint32_t favored[16], *excluded;
     struct place_request place = {.wanted = inode->file.replication,
                                   .block_size = inode->file.block_size,
-                                  .favored = favored};
+                                  .favored = favored,
+                                  .policy = ns_effective_policy(ns_of(c), file),
+                                  .writer_rack = c->rack};
     struct slice machine = ns_uc_machine(ns_of(c), file);
     const char *ip = arena_strndup(arena_of(c), machine.data, machine.size);
     if (ip == NULL)

@@ -10,12 +10,27 @@ static const char *extended_text(struct call *c, const Hdfs__ExtendedBlock *b)
     return text != NULL ? text : "";
 }
 
+/* Excluded ones, and all of the pipeline: also those of which the storage isn't known. */
+static int nodes_to_avoid(struct call *c, const Cp__GetAdditionalDatanodeRequest *req,
+                          uint32_t **ret, size_t *ret_count)
+{
+    size_t count = 0, all = req->n_excludes + req->n_existings;
+    Hdfs__DatanodeInfo **list = arena_array(arena_of(c), Hdfs__DatanodeInfo *, all);
+    if (list == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < req->n_excludes; i++)
+        list[count++] = req->excludes[i];
+    for (size_t i = 0; i < req->n_existings; i++)
+        list[count++] = req->existings[i];
+    return nodes_named(c, list, count, ret, ret_count);
+}
+
 int fs_getAdditionalDatanode(struct call *c)
 {
     REQUEST(c, Cp__GetAdditionalDatanodeRequest);
     RESPOND(c, Cp__GetAdditionalDatanodeResponse, cp__get_additional_datanode_response);
     struct resolved r;
-    uint32_t storages[MAX_TARGETS], *existing, *excluded;
+    uint32_t storages[MAX_TARGETS], *excluded;
     size_t n = 0;
     TRY(call_check_pool(c, req->blk));
     TRY(call_check_safe_mode(c, "Cannot add datanode; src=", req->src));
@@ -23,7 +38,9 @@ int fs_getAdditionalDatanode(struct call *c)
     struct place_request place = {.wanted = req->num_additional_nodes,
                                   .block_id = req->blk->block_id,
                                   .block_size =
-                                      ns_inode(ns_of(c), resolved_last(&r))->file.block_size};
+                                      ns_inode(ns_of(c), resolved_last(&r))->file.block_size,
+                                  .policy = ns_effective_policy(ns_of(c), resolved_last(&r)),
+                                  .writer_rack = c->rack};
     struct slice machine = ns_uc_machine(ns_of(c), resolved_last(&r));
     const char *ip = arena_strndup(arena_of(c), machine.data, machine.size);
     if (ip == NULL)
@@ -32,9 +49,7 @@ int fs_getAdditionalDatanode(struct call *c)
     if (place.wanted > MAX_TARGETS || req->n_existings > MAX_TARGETS - place.wanted)
         return fail(&c->err, ERR_ILLEGAL_ARGUMENT, "%u more DataNodes wanted for a pipeline of %zu",
                     place.wanted, req->n_existings);
-    TRY(nodes_named(c, req->existings, req->n_existings, &existing, &place.chosen_count));
-    TRY(nodes_named(c, req->excludes, req->n_excludes, &excluded, &place.excluded_count));
-    place.chosen = existing;
+    TRY(nodes_to_avoid(c, req, &excluded, &place.excluded_count));
     place.excluded = excluded;
     for (size_t i = 0; i < req->n_existings && i < req->n_existing_storage_uuids; i++) {
         uint32_t node = node_named(c, req->existings[i]);
@@ -44,6 +59,8 @@ int fs_getAdditionalDatanode(struct call *c)
         if (storage != 0)
             storages[n++] = storage;
     }
+    place.chosen = storages;
+    place.chosen_count = n;
     n += blocks_place(blocks_of(c), &place, c->mono_ms, c->env->rng, storages + n);
     struct block_info info = {.id = req->blk->block_id,
                               .generation_stamp = req->blk->generation_stamp,

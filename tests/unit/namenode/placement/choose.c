@@ -1,18 +1,8 @@
-#include "tests/unit/namenode/blocks/fixture.h"
-
-static uint32_t rack(struct cluster *c, uint32_t storage)
-{
-    return nodes_at(c->nodes, nodes_storage(c->nodes, storage)->node)->rack_id;
-}
-
-static size_t place(struct cluster *c, struct place_request req, uint32_t *ret)
-{
-    return blocks_place(c->blocks, &req, c->now, &c->rng, ret);
-}
+#include "tests/unit/namenode/placement/fixture.h"
 
 Test(placement, first_local_second_remote_third_beside_the_second)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 9, .racks = 3});
+    struct field c = field_new(9, 3);
     for (int i = 0; i < 200; i++) {
         uint32_t t[3], writer = (uint32_t)rng_below(&c.rng, 9) + 1;
         cr_assert_eq(place(&c, (struct place_request){.wanted = 3, .writer_node = writer}, t), 3);
@@ -21,12 +11,12 @@ Test(placement, first_local_second_remote_third_beside_the_second)
         cr_assert_eq(rack(&c, t[1]), rack(&c, t[2]));
         cr_assert_neq(t[1], t[2]);
     }
-    cluster_free(&c);
+    field_free(&c);
 }
 
 Test(placement, excluded_favored_and_flags)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 6, .racks = 2});
+    struct field c = field_new(6, 2);
     uint32_t t[6], excluded[] = {1, 2}, favored[] = {5, 6};
     for (int i = 0; i < 50; i++) {
         struct place_request req = {
@@ -49,12 +39,12 @@ Test(placement, excluded_favored_and_flags)
         req.wanted = 6;
         cr_assert_eq(place(&c, req, t), 6, "the flag gives way when there are no others");
     }
-    cluster_free(&c);
+    field_free(&c);
 }
 
 Test(placement, ignored_locality_spreads_the_first)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 10, .racks = 2});
+    struct field c = field_new(10, 2);
     uint32_t seen = 0, t[1];
     for (int i = 0; i < 200; i++) {
         struct place_request req = {
@@ -63,35 +53,35 @@ Test(placement, ignored_locality_spreads_the_first)
         seen |= 1u << t[0];
     }
     cr_assert_eq(seen, 0x7feu);
-    cluster_free(&c);
+    field_free(&c);
 }
 
 Test(placement, full_silent_busy_and_dead_nodes)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 4, .racks = 2});
+    struct field c = field_new(4, 2);
     uint32_t t[4];
-    cluster_beat(&c, 1, 10);
+    field_disk(&c, 1, 10);
     struct place_request req = {.wanted = 4, .block_size = MIB};
     cr_assert_eq(place(&c, req, t), 3, "no room on the first");
     nodes_declare_dead(c.nodes, 2);
     cr_assert_eq(place(&c, req, t), 2);
     req.wanted = 1;
-    struct node_heartbeat busy = {.xceivers = 100};
-    cr_assert_eq(nodes_heartbeat(c.nodes, 3, &busy, c.now, c.now, NULL), 0);
+    field_volumes(&c, 3, (const uint8_t[]){STORAGE_DISK, 0}, 900ULL * MIB, 100);
     for (int i = 0; i < 30; i++) {
         cr_assert_eq(place(&c, req, t), 1);
         cr_assert_eq(t[0], 4, "the other is too busy");
     }
     req.wanted = 2;
     cr_assert_eq(place(&c, req, t), 2, "busy is better than short");
-    req.storage_type = STORAGE_SSD;
+    req.policy = STORAGE_POLICY_COLD;
     cr_assert_eq(place(&c, req, t), 0);
-    cluster_free(&c);
+    field_free(&c);
 }
 
 Test(placement, promised_space_is_not_given_twice)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 1, .remaining = 5ULL * MIB});
+    struct field c = field_new(1, 0);
+    field_disk(&c, 1, 5ULL * MIB);
     uint32_t t[1];
     struct place_request req = {.wanted = 1, .block_size = 2ULL * MIB};
     cr_assert_eq(place(&c, req, t), 1);
@@ -99,18 +89,35 @@ Test(placement, promised_space_is_not_given_twice)
     cr_assert_eq(place(&c, req, t), 1);
     nodes_schedule(c.nodes, 1);
     cr_assert_eq(place(&c, req, t), 0);
-    cluster_free(&c);
+    field_free(&c);
 }
 
 Test(placement, pending_deletion_keeps_a_node_out)
 {
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 2});
+    struct field c = field_new(2, 0);
     uint32_t t[2];
-    nodes_order_invalidate(c.nodes, 1, (struct node_block){7, GS, LEN});
+    nodes_order_invalidate(c.nodes, 1, (struct node_block){7, 1001, 1000});
     cr_assert_eq(place(&c, (struct place_request){.wanted = 2, .block_id = 7}, t), 1);
     cr_assert_eq(t[0], 2);
     cr_assert_eq(place(&c, (struct place_request){.wanted = 2, .block_id = 8}, t), 2);
-    cluster_free(&c);
+    field_free(&c);
+}
+
+/* Two racks for 1,000 random placements on one cluster. */
+Test(placement, two_racks_for_1000_random_placements)
+{
+    struct field c = field_new(12, 4);
+    uint32_t t[3], used[13] = {0};
+    for (int i = 0; i < 1000; i++) {
+        uint32_t writer = (uint32_t)rng_below(&c.rng, 13);
+        cr_assert_eq(place(&c, (struct place_request){.wanted = 3, .writer_node = writer}, t), 3);
+        cr_assert_eq(count_racks(&c, t, 3), 2);
+        for (int k = 0; k < 3; k++)
+            used[t[k]]++;
+    }
+    for (int i = 1; i <= 12; i++)
+        cr_assert(used[i] > 180 && used[i] < 320, "node %d: %u of 3000", i, used[i]);
+    field_free(&c);
 }
 
 /* Over random clusters and requests the rules must hold. */
@@ -119,7 +126,7 @@ Test(placement, rules_over_1000_random_clusters)
     for (uint64_t seed = 1; seed <= 1000; seed++) {
         struct rng rng = {seed};
         uint32_t n = (uint32_t)rng_below(&rng, 24) + 1, racks = (uint32_t)rng_below(&rng, 6);
-        struct cluster c = cluster_new((struct cluster_opts){.nodes = n, .racks = racks});
+        struct field c = field_new(n, racks);
         c.rng.state = seed * 77;
         for (uint32_t i = 1; i <= n; i++)
             if (rng_below(&rng, 6) == 0)
@@ -158,6 +165,6 @@ Test(placement, rules_over_1000_random_clusters)
         if (count > 0 && req.writer_node != 0 && nodes_at(c.nodes, req.writer_node)->alive &&
             excluded_count == 0)
             cr_assert_eq(t[0], req.writer_node);
-        cluster_free(&c);
+        field_free(&c);
     }
 }
