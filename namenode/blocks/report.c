@@ -118,9 +118,11 @@ static int take_replica(struct blocks *b, uint32_t storage, const struct told *t
 {
     const struct node_storage *where = nodes_storage(b->nodes, storage);
     if (t->state > REPLICA_RWR || where->failed)
-        return 0; /* copies and recoveries in progress aren't replicas yet */
-    if (group_of(b, t->id) != 0)
-        return 0; /* erasure coding isn't there yet: neither recorded nor deleted */
+        return 0;                  /* copies and recoveries in progress aren't replicas yet */
+    if (group_of(b, t->id) != 0) { /* not there yet: neither recorded nor deleted */
+        nodes_at_mut(b->nodes, where->node)->has_striped = true;
+        return 0;
+    }
     handle_t h = blocks_find(b, t->id);
     if (h == 0) {
         unknown_block(b, where->node, t);

@@ -79,7 +79,8 @@ struct node {
     bool heard_since_registration; /* a heartbeat came since it registered */
     bool slow;                     /* told to be slow by others, see nodes_slow_collect */
     bool drained;                  /* blocks: its open orders were taken back after it died */
-    bool disallowed; /* left the list of included hosts: it is told so when it calls */
+    bool has_striped; /* blocks: it told of erasure coded replicas, which aren't recorded */
+    bool disallowed;  /* left the list of included hosts: it is told so when it calls */
     /* How far an order to leave has come: complete blocks and blocks being written that need
      * something before, those of them that no node in service holds, and since when (monotonic). */
     uint32_t leaving_blocks, leaving_open_blocks, leaving_only_here;

@@ -398,6 +398,27 @@ Test(drain, nobody_leaves_before_its_full_report)
     cr_assert_eq(admin(node), ADMIN_DECOMMISSIONED);
 }
 
+/* Its internal blocks aren't recorded, so nobody would copy them. */
+Test(drain, a_node_with_erasure_coded_replicas_stays)
+{
+    struct block_info group = {.id = (uint64_t)-1600,
+                               .generation_stamp = GS,
+                               .length = LEN,
+                               .owner = add_file(false),
+                               .replication = 1,
+                               .state = BLOCK_COMPLETE,
+                               .striped = true};
+    handle_t h;
+    cr_assert_eq(blocks_add(c.blocks, &group, &h), 0);
+    tell(&c, 1, group.id + 2, GS, LEN, BLOCK_RECEIVED);
+    decommission(1);
+    decommission(2);
+    pass();
+    pass();
+    cr_assert_eq(admin(1), ADMIN_DECOMMISSION_IN_PROGRESS);
+    cr_assert_eq(admin(2), ADMIN_DECOMMISSIONED);
+}
+
 Test(drain, a_decommissioned_node_enters_maintenance_at_once)
 {
     decommission(1);
