@@ -175,18 +175,41 @@ static bool lease_valid(const struct node *node, int64_t mono_ms)
     return node->report_lease != 0 && mono_ms < node->report_lease_until_ms;
 }
 
+static void lease_drop(struct nodes *n, uint32_t k)
+{
+    nodes_at_mut(n, n->lease_holders[k])->report_lease = 0;
+    n->lease_holders[k] = n->lease_holders[--n->lease_count];
+}
+
+/* Every node asks at every heartbeat until its report is taken: only the holders are looked at. */
+static bool lease_reserve(struct nodes *n, int64_t mono_ms)
+{
+    for (uint32_t k = n->lease_count; k-- > 0;)
+        if (!lease_valid(nodes_at(n, n->lease_holders[k]), mono_ms))
+            lease_drop(n, k);
+    if (n->lease_count >= n->settings.report_leases)
+        return false;
+    if (n->lease_count < n->lease_capacity)
+        return true;
+    uint32_t capacity = n->lease_capacity == 0 ? 8 : n->lease_capacity * 2;
+    uint32_t *holders = realloc(n->lease_holders, capacity * sizeof(*holders));
+    if (holders == NULL)
+        return false;
+    n->lease_holders = holders;
+    n->lease_capacity = capacity;
+    return true;
+}
+
 uint64_t nodes_grant_report_lease(struct nodes *n, uint32_t i, int64_t mono_ms, struct rng *rng)
 {
-    uint32_t held = 0;
-    for (uint32_t k = 1; k <= nodes_count(n); k++)
-        held += k != i && lease_valid(nodes_at(n, k), mono_ms);
     struct node *node = nodes_at_mut(n, i);
-    node->report_lease = 0;
-    if (held >= n->settings.report_leases)
+    nodes_end_report_lease(n, i);
+    if (!lease_reserve(n, mono_ms))
         return 0;
     while (node->report_lease == 0)
         node->report_lease = rng_next(rng);
     node->report_lease_until_ms = mono_ms + n->settings.report_lease_ms;
+    n->lease_holders[n->lease_count++] = i;
     return node->report_lease;
 }
 
@@ -198,7 +221,9 @@ bool nodes_check_report_lease(const struct nodes *n, uint32_t i, uint64_t lease,
 
 void nodes_end_report_lease(struct nodes *n, uint32_t node)
 {
-    nodes_at_mut(n, node)->report_lease = 0;
+    for (uint32_t k = n->lease_count; k-- > 0;)
+        if (n->lease_holders[k] == node)
+            lease_drop(n, k);
 }
 
 static void add_live(struct nodes_stats *ret, const struct node *node,

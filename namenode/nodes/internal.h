@@ -34,6 +34,8 @@ struct nodes {
     uint32_t service_count; /* live and ADMIN_NORMAL */
     uint64_t service_xceivers;
     struct node_copy *spent; /* handed out by the last take */
+    uint32_t *lease_holders; /* nodes with a report lease; those that ran out leave at the next */
+    uint32_t lease_count, lease_capacity;
 };
 
 struct node_copy {

@@ -70,6 +70,7 @@ void nodes_free(struct nodes *n)
     for (uint32_t i = 0; i < n->rack_count; i++)
         free(n->racks[i].name);
     free(n->racks);
+    free(n->lease_holders);
     copies_free(n->spent);
     pool_fini(&n->nodes);
     pool_fini(&n->storages);
