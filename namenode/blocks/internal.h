@@ -133,6 +133,11 @@ struct blocks {
     uint32_t renewing;      /* storages whose `renew` isn't 0 */
     uint32_t topology_seen; /* place_version that the queues follow */
     int64_t redundancy_ms;  /* of the last iteration */
+    struct {
+        size_t work;   /* blocks that it may still look at; 0: it is done */
+        int queue;     /* the one it is at, and */
+        uint32_t left; /* how many of that it has yet to see */
+    } redundancy;
 };
 
 static inline struct block *block_at(const struct blocks *b, handle_t h)
@@ -251,6 +256,7 @@ void pending_expected(struct blocks *b, handle_t h);
 void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
 void pending_node_died(struct blocks *b, uint32_t node);
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);
+void redundancy_begin(struct blocks *b);
 size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget);
 size_t surplus_run(struct blocks *b, int64_t mono_ms, size_t budget);
 /* hint_node: the one that the replica on added_node shall replace; 0: none. */

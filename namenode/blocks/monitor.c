@@ -110,14 +110,17 @@ static bool scan(struct blocks *b, size_t *budget)
     return false;
 }
 
-static void redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t *budget)
+/* An iteration begins at each interval and takes as many slices as it needs. */
+static bool redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t *budget)
 {
     spend(budget, pending_expire(b, mono_ms, *budget));
     spend(budget, surplus_run(b, mono_ms, *budget / 2));
-    if (b->redundancy_ms != 0 && mono_ms - b->redundancy_ms < b->settings.redundancy_interval_ms)
-        return;
-    b->redundancy_ms = mono_ms;
+    if (b->redundancy_ms == 0 || mono_ms - b->redundancy_ms >= b->settings.redundancy_interval_ms) {
+        b->redundancy_ms = mono_ms;
+        redundancy_begin(b);
+    }
     spend(budget, redundancy_run(b, mono_ms, rng, *budget));
+    return b->redundancy.work > 0;
 }
 
 bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
@@ -130,6 +133,6 @@ bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budg
     more |= renew(b, &budget);
     more |= scan(b, &budget);
     if (b->populating && !blocks_in_safe_mode(b))
-        redundancy(b, mono_ms, rng, &budget);
+        more |= redundancy(b, mono_ms, rng, &budget);
     return more;
 }

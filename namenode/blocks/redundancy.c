@@ -274,26 +274,44 @@ static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struc
     block_refresh(b, h);
 }
 
-/* One pass in order of priority, each queue from where it stopped. */
+void redundancy_begin(struct blocks *b)
+{
+    b->redundancy.work = (size_t)nodes_live_count(b->nodes) * b->settings.work_multiplier;
+    b->redundancy.queue = Q_HIGHEST;
+    b->redundancy.left = b->queues[Q_HIGHEST].count;
+}
+
+/* Looks at one block; how many visits that was worth. */
+static size_t redundancy_visit(struct blocks *b, struct queue *q, int64_t mono_ms, struct rng *rng)
+{
+    enum { PLACEMENT = 20 }; /* choosing targets costs that much more */
+    if (q->cursor >= q->count)
+        q->cursor = 0;
+    handle_t h = q->at[q->cursor];
+    uint64_t before = b->pending_count;
+    schedule_copies(b, h, mono_ms, rng);
+    if (q->cursor < q->count && q->at[q->cursor] == h)
+        q->cursor++; /* still there: others first */
+    return b->pending_count != before ? PLACEMENT : 1;
+}
+
+/* A slice of an iteration: one pass in order of priority, each queue from where it stopped. */
 size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
 {
-    size_t work = (size_t)nodes_live_count(b->nodes) * b->settings.work_multiplier, visited = 0;
-    if (work > budget)
-        work = budget;
-    for (int id = Q_HIGHEST; id <= Q_BADLY; id++) {
-        struct queue *q = &b->queues[id];
-        for (uint32_t left = q->count; left > 0 && visited < work; left--, visited++) {
-            if (q->cursor >= q->count)
-                q->cursor = 0;
-            if (q->count == 0)
-                break;
-            handle_t h = q->at[q->cursor];
-            schedule_copies(b, h, mono_ms, rng);
-            if (q->cursor < q->count && q->at[q->cursor] == h)
-                q->cursor++; /* still there: others first */
+    size_t cost = 0;
+    while (b->redundancy.work > 0 && cost < budget) {
+        struct queue *q = &b->queues[b->redundancy.queue];
+        if (b->redundancy.left > 0 && q->count > 0) {
+            b->redundancy.left--;
+            b->redundancy.work--;
+            cost += redundancy_visit(b, q, mono_ms, rng);
+        } else if (b->redundancy.queue == Q_BADLY) {
+            b->redundancy.work = 0;
+        } else {
+            b->redundancy.left = b->queues[++b->redundancy.queue].count;
         }
     }
-    return visited;
+    return cost;
 }
 
 /* ---- fewer replicas ---- */
