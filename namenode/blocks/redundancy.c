@@ -385,9 +385,10 @@ bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_
 {
     handle_t h = blocks_find(b, order->id);
     struct replica *r = h == 0 ? NULL : replica_find_node(b, block_at(b, h), node);
+    uint32_t good[REPLICAS_MAX];
     if (r == NULL || (r->tag & REPLICA_EXCESS) == 0 ||
         order->generation_stamp != block_at(b, h)->generation_stamp ||
-        count_removable(b, block_at(b, h)) >= block_at(b, h)->replication)
+        list_removable(b, block_at(b, h), good) >= block_at(b, h)->replication)
         return true;
     replica_set_excess(b, r, false);
     block_refresh(b, h);

@@ -51,7 +51,7 @@ static void configure(struct sim *s)
     n.invalidate_limit = rng_below(&rng, 3) == 0 ? 5 : 1000;
     b.pending_timeout_ms = MINUTE;
     b.safemode_extension_ms = rng_below(&rng, 2) == 0 ? 0 : 5 * SECOND;
-    b.consider_load = rng_below(&rng, 2) == 0;
+    b.place.consider_load = rng_below(&rng, 2) == 0;
     nn_configure(&n, &b);
 }
 
