@@ -13,6 +13,7 @@
 #include "common/obs/obs.h"
 
 #define DEFAULT_DIR "/etc/hadoop/conf"
+#define SETTING     "setting" /* the origin of single ones */
 
 const struct conf_property *conf_property_find(const struct conf *c, const char *name)
 {
@@ -128,6 +129,8 @@ static int resolve_all(struct conf *c, bool strict, struct err *err)
     for (struct conf_property *p = c->properties; p != NULL; p = p->hh.next) {
         struct err inner = {0};
         int rc = resolve_property(c, p, &inner);
+        if (c->lenient && rc != ERR_NO_MEMORY)
+            continue;
         bool counts = strict && conf_key_find(p->name) >= 0;
         if (rc != 0 && (counts || rc == ERR_NO_MEMORY || strstr(p->value, "${") == NULL)) {
             if (err != NULL)
@@ -171,6 +174,7 @@ void conf_free(struct conf *c)
     }
     for (int key = 0; key < CONF_KEY_COUNT; key++)
         free(c->values[key].text);
+    buf_fini(&c->sources);
     free(c);
 }
 
@@ -178,6 +182,9 @@ static int copy_properties(struct conf *to, const struct conf *from)
 {
     for (const struct conf_property *p = from->properties; p != NULL; p = p->hh.next)
         TRY(property_set(to, p->name, p->value, p->origin, p->final));
+    to->lenient = from->lenient;
+    TRY(buf_append(&to->sources, from->sources.data + from->sources.start,
+                   buf_size(&from->sources)));
     return resolve_all(to, false, NULL);
 }
 
@@ -192,10 +199,11 @@ struct conf *conf_copy(const struct conf *c)
 }
 
 /* Literal values are judged before anything is changed: keeps (2). */
-static int check_entry(const char *name, const char *value, const char *origin, struct err *err)
+static int check_entry(const struct conf *c, const char *name, const char *value,
+                       const char *origin, struct err *err)
 {
     int key = conf_key_find(name);
-    if (key < 0 || strstr(value, "${") != NULL)
+    if (key < 0 || c->lenient || strstr(value, "${") != NULL)
         return 0;
     struct conf_value ignored = {0};
     int rc = conf_value_parse(&conf_keys[key], value, &ignored, err);
@@ -206,7 +214,7 @@ static int merge(struct conf *c, const char *file, const struct conf_entries *en
                  struct err *err)
 {
     for (size_t i = 0; i < entries->count; i++)
-        TRY(check_entry(conf_name_current(entries->items[i].name), entries->items[i].value, file,
+        TRY(check_entry(c, conf_name_current(entries->items[i].name), entries->items[i].value, file,
                         err));
     for (size_t i = 0; i < entries->count; i++) {
         const struct conf_entry *e = &entries->items[i];
@@ -250,7 +258,7 @@ static int read_file(FILE *f, const char *path, struct buf *text, struct err *er
     }
 }
 
-int conf_add_file(struct conf *c, const char *path, struct err *err)
+static int add_file(struct conf *c, const char *path, struct err *err)
 {
     FILE *f = fopen(path, "re");
     if (f == NULL)
@@ -264,6 +272,19 @@ int conf_add_file(struct conf *c, const char *path, struct err *err)
     return rc;
 }
 
+static int add_source(struct conf *c, char kind, const char *path, struct err *err)
+{
+    if (buf_printf(&c->sources, "%c%s", kind, path) != 0 || buf_append(&c->sources, "", 1) != 0)
+        return fail(err, ERR_NO_MEMORY, "no memory for the sources of the configuration");
+    return 0;
+}
+
+int conf_add_file(struct conf *c, const char *path, struct err *err)
+{
+    TRY(add_source(c, 'f', path, err));
+    return add_file(c, path, err);
+}
+
 static int add_if_there(struct conf *c, const char *dir, const char *file, struct err *err)
 {
     char *path = NULL;
@@ -272,7 +293,7 @@ static int add_if_there(struct conf *c, const char *dir, const char *file, struc
         return fail(err, ERR_NO_MEMORY, "no memory for the path of %s", file);
     int rc = 0;
     if (stat(path, &st) == 0 || errno != ENOENT)
-        rc = conf_add_file(c, path, err);
+        rc = add_file(c, path, err);
     free(path);
     return rc;
 }
@@ -292,6 +313,7 @@ int conf_add_dir(struct conf *c, const char *dir, struct err *err)
     }
     if (!S_ISDIR(st.st_mode))
         return fail(err, ERR_NOT_DIR, "configuration folder %s is not a folder", use);
+    TRY(add_source(c, 'd', use, err));
     TRY(add_if_there(c, use, "core-site.xml", err));
     return add_if_there(c, use, "hdfs-site.xml", err);
 }
@@ -299,8 +321,8 @@ int conf_add_dir(struct conf *c, const char *dir, struct err *err)
 int conf_set(struct conf *c, const char *name, const char *value, struct err *err)
 {
     const char *now = conf_name_current(name);
-    TRY(check_entry(now, value, "setting", err));
-    if (property_set(c, now, value, "setting", false) != 0)
+    TRY(check_entry(c, now, value, SETTING, err));
+    if (property_set(c, now, value, SETTING, false) != 0)
         return fail(err, ERR_NO_MEMORY, "no memory to set %s", name);
     return resolve_all(c, false, err);
 }
@@ -321,4 +343,58 @@ int conf_set_pair(struct conf *c, const char *pair, struct err *err)
 int conf_finish(struct conf *c, struct err *err)
 {
     return resolve_all(c, true, err);
+}
+
+static int read_sources(struct conf *c, const struct buf *sources, struct err *err)
+{
+    const char *at = (const char *)sources->data + sources->start, *end = at + buf_size(sources);
+    for (; at < end; at += strlen(at) + 1)
+        TRY(*at == 'd' ? conf_add_dir(c, at + 1, err) : conf_add_file(c, at + 1, err));
+    return 0;
+}
+
+int conf_reload(const struct conf *c, struct conf **ret, struct err *err)
+{
+    struct conf *now = conf_new();
+    if (now == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for the configuration");
+    now->lenient = true;
+    int rc = read_sources(now, &c->sources, err);
+    for (const struct conf_property *p = c->properties; rc == 0 && p != NULL; p = p->hh.next)
+        if (strcmp(p->origin, SETTING) == 0)
+            rc = conf_set(now, p->name, p->value, err);
+    if (rc != 0) {
+        conf_free(now);
+        return rc;
+    }
+    *ret = now;
+    return 0;
+}
+
+int conf_check(const struct conf *c, const char *name, struct err *err)
+{
+    const struct conf_property *p = conf_property_find(c, name);
+    int key = conf_key_find(name);
+    char *text = NULL;
+    if (p == NULL || key < 0)
+        return 0;
+    TRY(conf_expand(c, p->name, p->value, &text, err));
+    struct conf_value ignored = {0};
+    int rc = conf_value_parse(&conf_keys[key], text, &ignored, err);
+    free(text);
+    return rc;
+}
+
+int conf_unset(struct conf *c, const char *name, struct err *err)
+{
+    struct conf_property *p;
+    HASH_FIND_STR(c->properties, name, p);
+    if (p == NULL)
+        return 0;
+    HASH_DEL(c->properties, p);
+    property_free(p);
+    int key = conf_key_find(name);
+    if (key >= 0)
+        TRY(resolve_default(c, key, err));
+    return resolve_all(c, false, err);
 }

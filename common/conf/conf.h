@@ -42,6 +42,15 @@ must_use int conf_set_pair(struct conf *c, const char *pair, struct err *err);
  */
 must_use int conf_finish(struct conf *c, struct err *err);
 
+/* What the same files say now, with the same single settings over it. Values of the wrong type are
+ * kept as text, their keys have their default: conf_check tells. The texts of conf_add_text aren't
+ * there to be read again. */
+must_use int conf_reload(const struct conf *c, struct conf **ret, struct err *err);
+/* Does the property's value fit its key? */
+must_use int conf_check(const struct conf *c, const char *name, struct err *err);
+/* The property isn't set any more. */
+must_use int conf_unset(struct conf *c, const char *name, struct err *err);
+
 /* Typed getters for keys of the table. Times are in ms whatever the key's own unit is; sizes in
  * bytes. Strings are "" when unset. */
 const char *conf_str(const struct conf *c, enum conf_key key);

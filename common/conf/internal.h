@@ -54,6 +54,8 @@ struct conf_value {
 struct conf {
     struct conf_property *properties; /* uthash by name, in order of appearance */
     struct conf_value values[CONF_KEY_COUNT];
+    bool lenient;       /* a value that doesn't fit leaves its key at the default */
+    struct buf sources; /* what conf_reload reads: 'd' or 'f', the path, 0; in order */
 };
 
 /* One <property> of a file, before it is merged. */

@@ -142,6 +142,9 @@ extern const struct rpc_method rpc_user_groups_methods[];  /* GetUserMappingsPro
 extern const struct rpc_method rpc_user_refresh_methods[]; /* RefreshUserMappingsProtocol */
 extern const struct rpc_method
     rpc_refresh_policy_methods[]; /* RefreshAuthorizationPolicyProtocol */
+extern const struct rpc_method rpc_reconfiguration_methods[]; /* ReconfigurationProtocol */
+extern const struct rpc_method rpc_call_queue_methods[];      /* RefreshCallQueueProtocol */
+extern const struct rpc_method rpc_generic_refresh_methods[]; /* GenericRefreshProtocol */
 #include "proto/methods.def"
 enum client_method {
 #define M(name, ...) CLIENT_##name,
@@ -197,6 +200,24 @@ enum refresh_policy_method {
 #undef M
         REFRESH_POLICY_METHOD_COUNT
 };
+enum reconfiguration_method {
+#define M(name, type) RECONFIGURATION_##name,
+    RECONFIGURATION_METHODS(M)
+#undef M
+        RECONFIGURATION_METHOD_COUNT
+};
+enum call_queue_method {
+#define M(name, type) CALL_QUEUE_##name,
+    CALL_QUEUE_METHODS(M)
+#undef M
+        CALL_QUEUE_METHOD_COUNT
+};
+enum generic_refresh_method {
+#define M(name, type) GENERIC_REFRESH_##name,
+    GENERIC_REFRESH_METHODS(M)
+#undef M
+        GENERIC_REFRESH_METHOD_COUNT
+};
 #define RPC_CLIENT_PROTOCOL         "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 #define RPC_DATANODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.DatanodeProtocol"
 #define RPC_NAMENODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.NamenodeProtocol"
@@ -207,3 +228,6 @@ enum refresh_policy_method {
 #define RPC_USER_REFRESH_PROTOCOL   "org.apache.hadoop.security.RefreshUserMappingsProtocol"
 #define RPC_REFRESH_POLICY_PROTOCOL \
     "org.apache.hadoop.security.authorize.RefreshAuthorizationPolicyProtocol"
+#define RPC_RECONFIGURATION_PROTOCOL "org.apache.hadoop.hdfs.protocol.ReconfigurationProtocol"
+#define RPC_CALL_QUEUE_PROTOCOL      "org.apache.hadoop.ipc.RefreshCallQueueProtocol"
+#define RPC_GENERIC_REFRESH_PROTOCOL "org.apache.hadoop.ipc.GenericRefreshProtocol"
