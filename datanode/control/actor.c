@@ -216,13 +216,12 @@ static void full_done(struct actor *a, int64_t now_ms)
     a->full_wanted = false;
     pthread_mutex_unlock(&a->lock);
     a->lease_id = 0;
-    a->next_full_ms = now_ms + conf_ms(a->control->options.conf, CONF_dn_report_interval);
+    a->next_full_ms = now_ms + atomic_load(&a->control->report_ms);
 }
 
 static int serve_turn(struct actor *a, struct err *err)
 {
-    const struct conf *conf = a->control->options.conf;
-    int64_t interval_ms = conf_ms(conf, CONF_heartbeat_interval);
+    int64_t interval_ms = atomic_load(&a->control->heartbeat_ms);
     int64_t now_ms = clock_monotonic_ms();
     bool full = full_due(a, now_ms);
     if (heartbeat_due(a, now_ms)) {
@@ -250,11 +249,11 @@ static void refused(struct actor *a, const struct err *err)
 {
     struct control *c = a->control;
     atomic_store(&a->registered, false);
-    size_t count = atomic_fetch_add(&c->refused, 1) + 1;
+    atomic_store(&a->refused, true);
     log_error("no service for this NameNode any more namenode=%s error=%s cause=%s", a->name,
               err_name(err->code), log_quote(err->text));
     if (c->options.refused != NULL)
-        c->options.refused(c->options.refused_ctx, err->text, count == c->actor_count);
+        c->options.refused(c->options.refused_ctx, err->text, control_all_refused(c));
 }
 
 /* One handshake and the service after it. 0: register again or stop. */
@@ -262,7 +261,7 @@ static int session(struct actor *a, struct err *err)
 {
     TRY(handshake(a, err));
     note_reachable(a);
-    int64_t delay_ms = conf_ms(a->control->options.conf, CONF_dn_report_delay);
+    int64_t delay_ms = atomic_load(&a->control->report_delay_ms);
     a->next_full_ms = clock_monotonic_ms();
     if (delay_ms > 0)
         a->next_full_ms += (int64_t)(random_u64() % (uint64_t)delay_ms);

@@ -42,6 +42,16 @@ void control_end(struct control *c);
 void control_free(struct control *c);
 /* A report to all NameNodes soon: a full one, or what waits in the queues. */
 void control_report(struct control *c, bool incremental);
+/* The same to one NameNode; NULL: to all. */
+void control_report_to(struct control *c, bool incremental, const struct addr *only);
+/* The NameNodes that this configuration names are served from now on, and no others. Waits until
+ * calls to those that go are over. */
+must_use int control_refresh(struct control *c, const struct conf *now, struct err *err);
+/* Is some NameNode of the block pool served? */
+bool control_serves(struct control *c, const char *pool_id);
+/* One of the keys for intervals of heartbeats and reports, from now on; a report that is due at a
+ * known time comes then. */
+void control_configure(struct control *c, const struct conf *now, enum conf_key key);
 /* A replica here is bad; every NameNode of the pool is told. */
 void control_bad_block(struct control *c, const char *pool_id, const struct block *block);
 uint64_t control_bandwidth(const struct control *c); /* of the balancer, bytes a second */

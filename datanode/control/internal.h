@@ -35,6 +35,8 @@ struct actor {
     char name[300];
     pthread_t thread;
     bool started;
+    atomic_bool used;    /* false: a free place */
+    atomic_bool refused; /* by the NameNode, for good */
 
     pthread_mutex_t lock; /* guards what follows, up to stopping */
     pthread_cond_t wake;
@@ -65,8 +67,9 @@ struct control {
     uint16_t ipc_port;
     struct rpc_client *rpc;
     struct actor actors[MAX_NAMENODES];
-    size_t actor_count;
-    atomic_size_t refused;
+    pthread_mutex_t refresh_lock; /* guards coming and going of actors, and ended */
+    bool ended;
+    atomic_int_fast64_t heartbeat_ms, report_ms, report_delay_ms, report_split;
     pthread_mutex_t claim_lock; /* guards claims */
     struct claim {
         char pool_id[256];
@@ -81,6 +84,9 @@ must_use int namenodes_of(const struct conf *conf, struct addr out[MAX_NAMENODES
                           size_t *ret_count, struct err *err);
 /* "3.4.3-x" against "2.1.0-beta": by the numbers, then a qualifier is less than none. */
 int version_compare(const char *a, const char *b);
+
+/* control.c: none is left that may still take this node. */
+bool control_all_refused(struct control *c);
 
 /* actor.c */
 must_use int actor_call(struct actor *a, enum datanode_method method,

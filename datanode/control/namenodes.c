@@ -69,12 +69,37 @@ static int add_default_fs(const struct conf *conf, struct addr out[MAX_NAMENODES
     return add(authority, "fs.defaultFS", out, count, err);
 }
 
+/* The nameservices whose blocks are kept here: those named as internal, else all. */
+static int services_of(const struct conf *conf, char ***ret, size_t *ret_count, struct err *err)
+{
+    char **all = NULL;
+    size_t count = 0;
+    TRY(conf_list(conf_str(conf, CONF_nameservices), &all, &count));
+    if (conf_list(conf_str(conf, CONF_internal_nameservices), ret, ret_count) != 0 ||
+        *ret_count == 0) {
+        conf_list_free(*ret, *ret_count);
+        *ret = all;
+        *ret_count = count;
+        return 0;
+    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < *ret_count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < count; k++)
+            known |= strcmp((*ret)[i], all[k]) == 0;
+        if (!known)
+            rc = fail(err, ERR_CONFIG, "Unknown nameservice: %s", (*ret)[i]);
+    }
+    conf_list_free(all, count);
+    return rc;
+}
+
 int namenodes_of(const struct conf *conf, struct addr out[MAX_NAMENODES], size_t *ret_count,
                  struct err *err)
 {
     char **services = NULL;
     size_t service_count = 0, count = 0;
-    int rc = conf_list(conf_str(conf, CONF_nameservices), &services, &service_count);
+    int rc = services_of(conf, &services, &service_count, err);
     for (size_t i = 0; rc == 0 && i < service_count; i++)
         rc = add_service(conf, services[i], out, &count, err);
     conf_list_free(services, service_count);

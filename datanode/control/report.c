@@ -165,7 +165,7 @@ static int send_all(struct full_report *f, struct arena *arena, struct err *err)
         if (reports[count++] == NULL)
             return fail(err, ERR_NO_MEMORY, "no memory for a block report");
     }
-    int64_t split = conf_int(a->control->options.conf, CONF_dn_report_split);
+    int64_t split = atomic_load(&a->control->report_split);
     size_t step = f->total > (uint64_t)split ? 1 : count;
     context.total_rpcs = step == count ? 1 : (int32_t)count;
     context.id = (int64_t)random_u64();

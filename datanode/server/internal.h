@@ -62,3 +62,10 @@ struct rpc_call;
 must_use int inter_new(struct store *store, struct inter **ret, struct err *err);
 void inter_free(struct inter *i);
 void inter_dispatch(void *inter, struct rpc_call *call);
+
+/* admin.c */
+struct admin;
+must_use int admin_new(const struct ipc_options *o, struct admin **ret, struct err *err);
+void admin_free(struct admin *a); /* answers what it holds */
+bool admin_has(int tag);          /* a method of ClientDatanodeProtocol */
+void admin_dispatch(struct admin *a, struct rpc_call *take_call);

@@ -1,10 +1,8 @@
 /* ipc.c - the RPC port: ClientDatanodeProtocol; inter.c has InterDatanodeProtocol.
- * Thread: the RPC server's loop; every method here is short. Administrative ones want the user who
- * runs this process. Methods that are not here answer RpcNoSuchMethodException. */
-#include <pwd.h>
+ * Thread: the RPC server's loop; every method here is short, the others are in admin.c. Methods that
+ * are in neither answer RpcNoSuchMethodException. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/obs/obs.h"
 #include "common/rpc/rpc.h"
@@ -18,8 +16,8 @@ struct ipc {
     struct rpc_server *server;
     struct inter *inter;
     struct rpc_protocol protocols[2];
+    struct admin *admin;
     int64_t start_ms;
-    char owner[128];
 };
 
 static void answer(struct rpc_call *call, int rc, const ProtobufCMessage *response,
@@ -29,14 +27,6 @@ static void answer(struct rpc_call *call, int rc, const ProtobufCMessage *respon
         rpc_reply(call, response);
     else
         rpc_reply_error(call, err);
-}
-
-static int need_owner(const struct ipc *i, const struct rpc_call *call, struct err *err)
-{
-    if (strcmp(call->user, i->owner) == 0)
-        return 0;
-    return fail(err, ERR_ACCESS, "Access denied for user %s. Superuser privilege is required",
-                log_quote(call->user));
 }
 
 static void visible_length(struct ipc *i, struct rpc_call *call)
@@ -65,53 +55,6 @@ static void datanode_info(struct ipc *i, struct rpc_call *call)
     rpc_reply(call, &r.base);
 }
 
-static Hdfs__DatanodeVolumeInfo *volume_message(struct arena *arena, const struct volume_info *v)
-{
-    static const Hdfs__DatanodeVolumeInfo init = HDFS__DATANODE_VOLUME_INFO__INIT;
-    Hdfs__DatanodeVolumeInfo *m = arena_new(arena, Hdfs__DatanodeVolumeInfo);
-    if (m == NULL)
-        return NULL;
-    *m = init;
-    m->path = (char *)(uintptr_t)v->path;
-    m->storage_type = (Hdfs__StorageType)v->type;
-    m->used_space = v->used;
-    m->free_space = v->remaining;
-    m->reserved_space = v->reserved;
-    m->reserved_space_for_replicas = v->reserved_open;
-    m->num_blocks = v->replicas;
-    return m;
-}
-
-static void volume_report(struct ipc *i, struct rpc_call *call)
-{
-    Di__GetVolumeReportResponse r = DI__GET_VOLUME_REPORT_RESPONSE__INIT;
-    struct volume_info volumes[STORE_MAX_VOLUMES];
-    Hdfs__DatanodeVolumeInfo *list[STORE_MAX_VOLUMES];
-    struct err err = {0};
-    int rc = 0;
-    size_t count = store_volumes(i->options.store, NULL, volumes);
-    r.volume_info = list;
-    for (size_t k = 0; rc == 0 && k < count; k++) {
-        if (volumes[k].failed)
-            continue;
-        list[r.n_volume_info] = volume_message(&call->arena, &volumes[k]);
-        if (list[r.n_volume_info++] == NULL)
-            rc = fail(&err, ERR_NO_MEMORY, "no memory for a report");
-    }
-    answer(call, rc, &r.base, &err);
-}
-
-static void trigger_report(struct ipc *i, struct rpc_call *call)
-{
-    const Di__TriggerBlockReportRequest *q = (const Di__TriggerBlockReportRequest *)call->request;
-    Di__TriggerBlockReportResponse r = DI__TRIGGER_BLOCK_REPORT_RESPONSE__INIT;
-    struct err err = {0};
-    int rc = need_owner(i, call, &err);
-    if (rc == 0)
-        control_report(i->options.control, q->incremental);
-    answer(call, rc, &r.base, &err);
-}
-
 static void balancer_bandwidth(struct ipc *i, struct rpc_call *call)
 {
     Di__GetBalancerBandwidthResponse r = DI__GET_BALANCER_BANDWIDTH_RESPONSE__INIT;
@@ -119,18 +62,16 @@ static void balancer_bandwidth(struct ipc *i, struct rpc_call *call)
     rpc_reply(call, &r.base);
 }
 
-static void shut_down(struct ipc *i, struct rpc_call *call)
+/* The old way of reading blocks of this machine: for users that the node's owner has named, and
+ * there is no key for that. */
+static void local_path(struct rpc_call *call)
 {
-    const Di__ShutdownDatanodeRequest *q = (const Di__ShutdownDatanodeRequest *)call->request;
-    bool restart = q->for_upgrade;
-    Di__ShutdownDatanodeResponse r = DI__SHUTDOWN_DATANODE_RESPONSE__INIT;
     struct err err = {0};
-    int rc = need_owner(i, call, &err);
-    if (rc == 0)
-        log_info("shutdown is asked for user=%s peer=%s", log_quote(call->user), call->peer_host);
-    answer(call, rc, &r.base, &err);
-    if (rc == 0 && i->options.shutdown != NULL)
-        i->options.shutdown(i->options.shutdown_ctx, restart);
+    (void)fail(&err, ERR_ACCESS,
+               "Can't continue with getBlockLocalPathInfo() authorization. The user %s is not "
+               "configured in dfs.block.local-path-access.user",
+               call->user);
+    rpc_reply_error(call, &err);
 }
 
 static void refuse(struct rpc_call *call)
@@ -151,31 +92,18 @@ static void dispatch(void *ctx, struct rpc_call *call)
     case DATANODE_IPC_getDatanodeInfo:
         datanode_info(i, call);
         break;
-    case DATANODE_IPC_getVolumeReport:
-        volume_report(i, call);
-        break;
-    case DATANODE_IPC_triggerBlockReport:
-        trigger_report(i, call);
-        break;
     case DATANODE_IPC_getBalancerBandwidth:
         balancer_bandwidth(i, call);
         break;
-    case DATANODE_IPC_shutdownDatanode:
-        shut_down(i, call);
+    case DATANODE_IPC_getBlockLocalPathInfo:
+        local_path(call);
         break;
     default:
-        refuse(call);
+        if (admin_has(call->method->tag))
+            admin_dispatch(i->admin, call);
+        else
+            refuse(call);
     }
-}
-
-static void find_owner(struct ipc *i)
-{
-    struct passwd entry, *found = NULL;
-    char buffer[4096];
-    if (getpwuid_r(geteuid(), &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
-        snprintf(i->owner, sizeof(i->owner), "%s", found->pw_name);
-    else
-        snprintf(i->owner, sizeof(i->owner), "%u", (unsigned)geteuid());
 }
 
 int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
@@ -185,9 +113,11 @@ int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
         return fail(err, ERR_NO_MEMORY, "no memory for the RPC port");
     i->options = *o;
     i->start_ms = clock_monotonic_ms();
-    find_owner(i);
     int rc = inter_new(o->store, &i->inter, err);
+    if (rc == 0)
+        rc = admin_new(o, &i->admin, err);
     if (rc != 0) {
+        inter_free(i->inter);
         free(i);
         return rc;
     }
@@ -212,6 +142,7 @@ int ipc_start(const struct ipc_options *o, struct ipc **ret, struct err *err)
     rc = rpc_server_start(&server, &i->server, err);
     if (rc != 0) {
         inter_free(i->inter);
+        admin_free(i->admin);
         free(i);
         return rc;
     }
@@ -230,6 +161,7 @@ void ipc_stop(struct ipc *i)
         return;
     rpc_server_stop(i->server, DRAIN_MS);
     inter_free(i->inter); /* answers what it holds */
+    admin_free(i->admin);
     rpc_server_free(i->server);
     free(i);
 }

@@ -1,6 +1,7 @@
 /* server.h - the data port and the RPC port of a DataNode. Door of datanode/server. */
 #pragma once
 #include "common/io/io.h"
+#include "common/reconf/reconf.h"
 #include "datanode/control/control.h"
 #include "datanode/pipeline/pipeline.h"
 
@@ -31,6 +32,7 @@ struct ipc_options {
     const struct conf *conf;
     struct store *store;
     struct control *control;
+    struct reconf *reconf;
     /* an administrator asks this node to stop; restart: it will be back soon */
     void (*shutdown)(void *ctx, bool restart);
     void *shutdown_ctx;

@@ -77,6 +77,7 @@ struct block_pool {
     char id[POOL_ID_MAX + 1], cluster_id[128];
     uint32_t namespace_id;
     uint64_t ctime;
+    atomic_bool gone; /* deleted: only an attach finds it, and takes it into use again */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* an open replica grew or was finalized */
     struct pool replicas;
@@ -134,6 +135,8 @@ enum place replica_place(const struct replica *r);
 bool replica_in_use(const struct replica *r);
 /* Every replica of the volume leaves the map, its writers are asked to stop. */
 void pool_drop_volume(struct block_pool *p, const struct volume *v);
+/* Everybody who works on a replica is asked to stop. */
+void pool_evict_writers(struct block_pool *p);
 
 /* writer.c */
 /* With the lock: the writer's record, or NULL if it isn't its own any more. */

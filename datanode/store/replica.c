@@ -197,6 +197,17 @@ void pool_drop_volume(struct block_pool *p, const struct volume *v)
              (unsigned long long)lost);
 }
 
+void pool_evict_writers(struct block_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    for (handle_t h = 1; h <= p->replicas.used; h++) {
+        const struct replica *r = pool_at(&p->replicas, h);
+        if (r->state != REPLICA_NONE && r->open != NULL && r->open->stop != NULL)
+            r->open->stop(r->open->stop_ctx);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void unlink_logged(const char *path)
 {
     if (unlink(path) != 0 && errno != ENOENT)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <fts.h>
 #include <unistd.h>
 
 #include "common/obs/obs.h"
@@ -287,6 +288,24 @@ static struct block_pool *find_pool(const struct store *s, const char *pool_id)
     return NULL;
 }
 
+/* A pool that was deleted begins anew; those who still know it by its pointer find it empty until
+ * then. */
+static int attach_again(struct store *s, struct block_pool *p, const struct pool_identity *id,
+                        struct block_pool **ret, struct err *err)
+{
+    if (strcmp(p->cluster_id, id->cluster_id) != 0)
+        return check_identity(s, p, id, err);
+    for (size_t i = 0; i < s->volume_count; i++)
+        if (volume_works(store_volume(s, i)))
+            TRY(volume_attach(store_volume(s, i), id, s->uuid, err));
+    p->namespace_id = id->namespace_id;
+    p->ctime = id->ctime;
+    TRY(pool_scan(p, err));
+    atomic_store(&p->gone, false);
+    *ret = p;
+    return 0;
+}
+
 int store_attach(struct store *s, const struct pool_identity *id, struct block_pool **ret,
                  struct err *err)
 {
@@ -295,6 +314,8 @@ int store_attach(struct store *s, const struct pool_identity *id, struct block_p
     int rc;
     if (p == NULL)
         rc = attach_new(s, id, ret, err);
+    else if (atomic_load(&p->gone))
+        rc = attach_again(s, p, id, ret, err);
     else if ((rc = check_identity(s, p, id, err)) == 0)
         *ret = p;
     pthread_mutex_unlock(&s->lock);
@@ -303,7 +324,9 @@ int store_attach(struct store *s, const struct pool_identity *id, struct block_p
 
 struct block_pool *store_pool(struct store *s, const char *pool_id)
 {
-    return find_pool(s, pool_id); /* pools only come, so no lock: a scan must not stop the others */
+    /* pools only come, so no lock: a scan must not stop the others */
+    struct block_pool *p = find_pool(s, pool_id);
+    return p != NULL && !atomic_load(&p->gone) ? p : NULL;
 }
 
 struct block_pool *store_await_pool(struct store *s, const char *pool_id)
@@ -312,7 +335,82 @@ struct block_pool *store_await_pool(struct store *s, const char *pool_id)
     int64_t until = clock_monotonic_ms() + STORE_START_WAIT_MS;
     while (s->pool_count == 0 && clock_monotonic_ms() < until)
         nanosleep(&pause, NULL);
-    return find_pool(s, pool_id);
+    return store_pool(s, pool_id);
+}
+
+void store_evict_writers(struct store *s)
+{
+    size_t count = atomic_load(&s->pool_count);
+    for (size_t i = 0; i < count; i++)
+        pool_evict_writers(s->pools[i]);
+}
+
+/* Calls visit for everything below the pool's folder of a volume, contents before their folder; it
+ * ends when that fails. */
+static int walk_pool(const struct volume *v, const char *pool_id,
+                     int (*visit)(const FTSENT *e, struct err *err), struct err *err)
+{
+    struct store_path dir;
+    layout_pool_dir(&dir, v, pool_id);
+    char *paths[] = {dir.text, NULL};
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+    if (tree == NULL)
+        return fail_errno(err, "open %s", dir.text);
+    int rc = 0;
+    for (FTSENT *e; rc == 0 && (e = fts_read(tree)) != NULL;)
+        if (e->fts_info != FTS_D && (e->fts_info != FTS_NS || e->fts_level > 0))
+            rc = visit(e, err);
+    fts_close(tree);
+    return rc;
+}
+
+static int visit_no_block(const FTSENT *e, struct err *err)
+{
+    if (e->fts_info != FTS_DP && strncmp(e->fts_name, "blk_", 4) == 0)
+        return fail(err, ERR_IO, "Cannot delete block pool, it contains some block files");
+    return 0;
+}
+
+static int visit_delete(const FTSENT *e, struct err *err)
+{
+    if (e->fts_errno == ENOENT)
+        return 0;
+    int rc = e->fts_info == FTS_DP ? rmdir(e->fts_path) : unlink(e->fts_path);
+    return rc == 0 || errno == ENOENT ? 0 : fail_errno(err, "delete %s", e->fts_path);
+}
+
+static int walk_all(struct store *s, const char *pool_id,
+                    int (*visit)(const FTSENT *e, struct err *err), struct err *err)
+{
+    for (size_t i = 0; i < s->volume_count; i++)
+        if (volume_works(store_volume(s, i)))
+            TRY(walk_pool(store_volume(s, i), pool_id, visit, err));
+    return 0;
+}
+
+static void forget_pool(struct store *s, struct block_pool *p)
+{
+    atomic_store(&p->gone, true);
+    pool_evict_writers(p);
+    for (size_t i = 0; i < s->volume_count; i++)
+        pool_drop_volume(p, store_volume(s, i));
+}
+
+int store_remove_pool(struct store *s, const char *pool_id, bool force, struct err *err)
+{
+    if (!layout_pool_id_valid(pool_id))
+        return fail(err, ERR_IO, "%s is not a valid block pool id", log_quote(pool_id));
+    pthread_mutex_lock(&s->lock);
+    struct block_pool *p = find_pool(s, pool_id);
+    int rc = force ? 0 : walk_all(s, pool_id, visit_no_block, err);
+    if (rc == 0 && p != NULL && !atomic_load(&p->gone))
+        forget_pool(s, p);
+    if (rc == 0)
+        rc = walk_all(s, pool_id, visit_delete, err);
+    pthread_mutex_unlock(&s->lock);
+    if (rc == 0)
+        log_info("a block pool is deleted pool=%s forced=%d", log_quote(pool_id), force);
+    return rc;
 }
 
 size_t store_pools(struct store *s, struct block_pool **out, size_t max)

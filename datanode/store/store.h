@@ -74,6 +74,10 @@ must_use int store_attach(struct store *s, const struct pool_identity *id, struc
                           struct err *err);
 /* What upgrades of the pool kept is no longer wanted. */
 void store_finalize_upgrade(struct block_pool *p);
+/* Asks everybody who writes a replica to stop; their clients go on without this node. */
+void store_evict_writers(struct store *s);
+/* Deletes a block pool that no NameNode is served for. Not forced: only one without blocks. */
+must_use int store_remove_pool(struct store *s, const char *pool_id, bool force, struct err *err);
 /* NULL if there is no such pool (yet). */
 struct block_pool *store_pool(struct store *s, const char *pool_id);
 /* The same for whoever comes before the first pool is attached: a node that just started is asked
