@@ -12,7 +12,7 @@
 
 #include "common/auth/auth.h"
 #include "common/obs/obs.h"
-#include "datanode/control/control.h"
+#include "datanode/internal.h"
 #include "datanode/scan/scan.h"
 #include "datanode/server/server.h"
 #include "datanode/status/status.h"
@@ -31,6 +31,8 @@ struct datanode {
     struct status_page *page;
     struct scanner *scanner;
     struct control *control;
+    struct node_parts parts;
+    struct reconf *reconf;
     char host_name[256], ip[256];
     pthread_mutex_t lock;
     void (*on_end)(void *ctx, bool failed, const char *why);
@@ -146,9 +148,13 @@ static int start_data(struct datanode *dn, struct err *err)
 
 static int start_ipc(struct datanode *dn, struct err *err)
 {
+    dn->parts = (struct node_parts){dn->store, dn->control, &dn->pipeline};
+    struct reconf_options r = {dn->conf, node_keys, node_key_count, &dn->parts};
+    TRY(reconf_new(&r, &dn->reconf, err));
     struct ipc_options o = {.conf = dn->conf,
                             .store = dn->store,
                             .control = dn->control,
+                            .reconf = dn->reconf,
                             .shutdown = on_shutdown,
                             .shutdown_ctx = dn};
     TRY(listen_address(dn->conf, CONF_dn_ipc_address, &o.listen, err));
@@ -322,7 +328,9 @@ void datanode_stop(struct datanode *dn)
         return;
     end_throttles(dn);
     status_page_stop(dn->page);
+    reconf_stop(dn->reconf);
     ipc_stop(dn->ipc);
+    reconf_free(dn->reconf);
     if (dn->control != NULL)
         control_end(dn->control); /* its memory stays for the copies that run */
     if (dn->data != NULL && atomic_load(&dn->restarting))

@@ -7,12 +7,7 @@
 
 enum { EXIT_BAD = 255 };
 
-static const char *const not_yet[] = {
-    "rollingUpgrade",   "refreshCallQueue",       "refresh",          "reconfig",
-    "refreshNamenodes", "getVolumeReport",        "deleteBlockPool",  "getBalancerBandwidth",
-    "fetchImage",       "provisionSnapshotTrash", "shutdownDatanode", "evictWriters",
-    "getDatanodeInfo",  "triggerBlockReport",
-};
+static const char *const not_yet[] = {"rollingUpgrade", "fetchImage", "provisionSnapshotTrash"};
 
 static void usage_of(const struct admin_command *c)
 {
@@ -45,6 +40,15 @@ static const struct admin_command commands[] = {
      NULL, "Forget which groups users have, and ask again."},
     {"refreshSuperUserGroupsConfiguration", admin_refresh_proxies, 0, 0,
      "[-refreshSuperUserGroupsConfiguration]", NULL, "Read the rules again who may act for whom."},
+    {"refreshCallQueue", admin_refresh_call_queue, 0, 0, "[-refreshCallQueue]", NULL,
+     "Read again how the NameNode's calls wait for their turn."},
+    {"refresh", admin_refresh, 2, ADMIN_ANY, "[-refresh <host:ipc_port> <key> [arg1..argn]]",
+     "[-refresh <hostname:ipc_port> <resource_identifier> [arg1..argn]",
+     "Have a server read something again that registered under the key."},
+    {"reconfig", admin_reconfig, 3, 3,
+     "[-reconfig <namenode|datanode> <host:ipc_port|livenodes> <start|status|properties>]", NULL,
+     "Have a server read its configuration again, look how that went, or list the properties that "
+     "can change while it runs. livenodes: all live DataNodes."},
     {"setQuota", admin_set_quota, 0, ADMIN_ANY, "[-setQuota <quota> <dirname>...<dirname>]", NULL,
      "Limit the number of names in and below directories."},
     {"clrQuota", admin_clear_quota, 0, ADMIN_ANY, "[-clrQuota <dirname>...<dirname>]", NULL,
@@ -62,15 +66,43 @@ static const struct admin_command commands[] = {
      "Is an upgrade finalized? Or finalize it."},
     {"printTopology", admin_topology, 0, 0, "[-printTopology]", NULL,
      "The racks and their DataNodes."},
+    {"refreshNamenodes", admin_refresh_namenodes, 1, 1,
+     "[-refreshNamenodes datanode_host:ipc_port]", "[-refreshNamenodes datanode-host:ipc_port]",
+     "Have a DataNode read again which NameNodes there are: it joins new ones and leaves those "
+     "that "
+     "are gone."},
+    {"getVolumeReport", admin_volume_report, 1, 1, "[-getVolumeReport datanode_host:ipc_port]",
+     "[-getVolumeReport datanode-host:ipc_port]", "The volumes of a DataNode, and their space."},
+    {"deleteBlockPool", admin_delete_pool, 2, 3,
+     "[-deleteBlockPool datanode_host:ipc_port blockpoolId [force]]",
+     "[-deleteBlockPool datanode-host:ipc_port blockpoolId [force]]",
+     "Delete a block pool of a DataNode whose NameNodes it has left; force: with its blocks."},
     {"setBalancerBandwidth", admin_bandwidth, 1, 1,
      "[-setBalancerBandwidth <bandwidth in bytes per second>]", NULL,
      "How fast a DataNode may move blocks for a balancer."},
+    {"getBalancerBandwidth", admin_get_bandwidth, 1, 1,
+     "[-getBalancerBandwidth <datanode_host:ipc_port>]", NULL,
+     "How fast this DataNode may move blocks for a balancer."},
     {"allowSnapshot", admin_allow_snapshot, 1, 1, "[-allowSnapshot <snapshotDir>]", NULL,
      "Let snapshots be made of a directory."},
     {"disallowSnapshot", admin_disallow_snapshot, 1, 1, "[-disallowSnapshot <snapshotDir>]", NULL,
      "No longer."},
+    {"shutdownDatanode", admin_shutdown_datanode, 1, 2,
+     "[-shutdownDatanode <datanode_host:ipc_port> [upgrade]]", NULL,
+     "Stop a DataNode; upgrade: its clients are told that it will be back."},
+    {"evictWriters", admin_evict_writers, 1, 1, "[-evictWriters <datanode_host:ipc_port>]", NULL,
+     "Have a DataNode drop the clients that write to it."},
+    {"getDatanodeInfo", admin_datanode_info, 1, 1, "[-getDatanodeInfo <datanode_host:ipc_port>]",
+     NULL, "Whether a DataNode answers, for how long it has been up, and its version."},
     {"metasave", admin_metasave, 1, 1, "[-metasave filename]", NULL,
      "Write the state of blocks into a file of the NameNode."},
+    {"triggerBlockReport", admin_trigger_report, 1, 4,
+     "[-triggerBlockReport [-incremental] <datanode_host:ipc_port> [-namenode "
+     "<namenode_host:ipc_port>]]",
+     NULL,
+     "Have a DataNode report all of its blocks now, or what has changed; to all of its NameNodes "
+     "or "
+     "to one."},
     {"listOpenFiles", admin_open_files, 0, 3,
      "[-listOpenFiles [-blockingDecommission] [-path <path>]]", NULL,
      "The files that are being written."},
@@ -135,7 +167,7 @@ static int failed(const struct admin_command *c, const char *text)
     return EXIT_BAD;
 }
 
-static int run_on_server(struct admin *a, const struct admin_command *c)
+static int find_file_system(struct admin *a, const struct admin_command *c)
 {
     struct store *store;
     struct err err = {0};
@@ -147,6 +179,26 @@ static int run_on_server(struct admin *a, const struct admin_command *c)
         auto_text text = text_printf("FileSystem %s is not an HDFS file system", a->url);
         return failed(c, text);
     }
+    return 0;
+}
+
+/* Their words name a server: no default file system is needed. */
+static bool is_for_one_server(const struct admin_command *c)
+{
+    static int (*const runs[])(struct admin * a) = {
+        admin_refresh,       admin_refresh_namenodes, admin_volume_report,
+        admin_delete_pool,   admin_get_bandwidth,     admin_shutdown_datanode,
+        admin_evict_writers, admin_datanode_info,     admin_trigger_report};
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++)
+        if (c->run == runs[i])
+            return true;
+    return false;
+}
+
+static int run_on_server(struct admin *a, const struct admin_command *c)
+{
+    if (!is_for_one_server(c))
+        TRY(find_file_system(a, c));
     int rc = c->run(a);
     if (rc < 0)
         return failed(c, a->error.text);
@@ -155,7 +207,7 @@ static int run_on_server(struct admin *a, const struct admin_command *c)
             (void)failed(c, a->error.text);
         usage_of(c);
     }
-    return rc == 0 ? 0 : EXIT_BAD;
+    return rc == 0 || rc == ADMIN_ONE ? rc != 0 : EXIT_BAD;
 }
 
 int admin_bad_usage(struct admin *a, const char *fmt, ...)

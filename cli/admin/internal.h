@@ -1,13 +1,16 @@
 /* internal.h - one run of an administrator's command, and the commands by file. */
 #pragma once
+#include <protobuf-c/protobuf-c.h>
+
 #include "cli/admin/admin.h"
 #include "common/base/base.h"
 
 /* What a command returns: 0, what libdfs answered (negative, the text is in `error`), or one of
  * these. */
 enum {
-    ADMIN_USAGE = 1, /* a bad command line: error's text, if any, and the usage are shown */
-    ADMIN_FAILED = 2 /* it has told why */
+    ADMIN_USAGE = 1,  /* a bad command line: error's text, if any, and the usage are shown */
+    ADMIN_FAILED = 2, /* it has told why */
+    ADMIN_ONE = 3     /* the same, and the exit code is 1 */
 };
 enum { ADMIN_ANY = 0x7fffffff };
 
@@ -32,6 +35,29 @@ struct admin_command {
 
 __attribute__((format(printf, 2, 3))) int admin_bad_usage(struct admin *a, const char *fmt, ...);
 
+/* servers.c: one question to one server. */
+struct rpc_method;
+struct server_question {
+    const char *address, *protocol;
+    const struct rpc_method *method;
+};
+/* The arena is the caller's to end, in any case. ERR_ILLEGAL_ARGUMENT: the address is none. */
+int server_call(const struct server_question *q, const ProtobufCMessage *request,
+                struct arena *arena, ProtobufCMessage **ret, struct err *err);
+/* As Java shows an exception; for text_free. */
+char *server_exception(const struct err *err);
+int admin_datanode_info(struct admin *a);
+int admin_volume_report(struct admin *a);
+int admin_get_bandwidth(struct admin *a);
+int admin_refresh_namenodes(struct admin *a);
+int admin_delete_pool(struct admin *a);
+int admin_shutdown_datanode(struct admin *a);
+int admin_evict_writers(struct admin *a);
+int admin_trigger_report(struct admin *a);
+int admin_refresh(struct admin *a);
+int admin_refresh_call_queue(struct admin *a);
+/* reconfig.c */
+int admin_reconfig(struct admin *a);
 /* report.c */
 int admin_report(struct admin *a);
 int admin_topology(struct admin *a);

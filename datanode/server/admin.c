@@ -1,7 +1,7 @@
 /* admin.c - what an administrator asks of a DataNode: reports, writers that shall go, NameNodes and
  * block pools that come and go, settings, the end.
- * Thread: calls arrive on the RPC server's loop and run on a worker each, since they wait for disks,
- * threads and the users' database. Who may: the user that runs this process and members of
+ * Thread: calls arrive on the RPC server's loop and run on a worker each, since they wait for
+ * disks, threads and the users' database. Who may: the user that runs this process and members of
  * dfs.permissions.superusergroup, as in Hadoop; anybody with dfs.permissions.enabled=false. */
 #include <pwd.h>
 #include <stdio.h>

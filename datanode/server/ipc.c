@@ -1,6 +1,6 @@
 /* ipc.c - the RPC port: ClientDatanodeProtocol; inter.c has InterDatanodeProtocol.
- * Thread: the RPC server's loop; every method here is short, the others are in admin.c. Methods that
- * are in neither answer RpcNoSuchMethodException. */
+ * Thread: the RPC server's loop; every method here is short, the others are in admin.c. Methods
+ * that are in neither answer RpcNoSuchMethodException. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -2,10 +2,10 @@
  * Thread: any. store.lock guards the array of pools and the node's id; a pool that is in the array
  * stays there. A volume's memory lives as long as the store; its slot may go to another one after
  * it was removed. */
+#include <fts.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <fts.h>
 #include <unistd.h>
 
 #include "common/obs/obs.h"

@@ -157,6 +157,7 @@ static bool fill_node(const Hdfs__DatanodeInfo *from, struct dfs_node *n)
         .cache_used = from->cache_used,
         .last_report_ms = (int64_t)from->last_block_report_time,
         .admin_state = from->has_admin_state ? (uint32_t)from->admin_state : 0,
+        .ipc_port = from->id->ipc_port,
     };
     if (asprintf(&n->address, "%s:%u", from->id->ip_addr, from->id->xfer_port) < 0)
         n->address = NULL;

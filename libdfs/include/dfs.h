@@ -306,6 +306,7 @@ struct dfs_node {
     int64_t last_report_ms; /* of all blocks, since 1970; 0: never */
     uint32_t admin_state;   /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in
                                maintenance */
+    uint32_t ipc_port;      /* of its RPC server */
 };
 /* Blocks that need care: of replicated files, and groups of erasure-coded ones. */
 struct dfs_block_health {

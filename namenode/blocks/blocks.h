@@ -360,6 +360,13 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *ret);
  * with 0) on, at most max handles; returns the number. */
 size_t blocks_list_missing(const struct blocks *b, uint32_t *cursor, handle_t *ret_blocks,
                            size_t max);
+/* Blocks that wait for work, as metasave shows them, by Hadoop's priority: 0 (highest) to 3, 4 for
+ * missing ones. From *cursor on; 0: no more. */
+size_t blocks_list_waiting(const struct blocks *b, unsigned priority, uint32_t *cursor,
+                           handle_t *ret_blocks, size_t max);
+/* The next block with copies under way: pass 0 first, then what was returned; 0: no more. */
+handle_t blocks_next_pending(const struct blocks *b, handle_t block, int64_t *ret_since_ms,
+                             uint32_t *ret_copies);
 /* Blocks of a storage, for getBlocks of the balancer: from *cursor on. */
 size_t blocks_list_storage(const struct blocks *b, uint32_t storage, uint32_t *cursor,
                            handle_t *ret_blocks, size_t max);

@@ -316,3 +316,29 @@ void blocks_verify(const struct blocks *b)
         CHECK(c.queued[q] == b->queues[q].count);
     CHECK(c.total + b->doomed.count == b->pool.live);
 }
+
+size_t blocks_list_waiting(const struct blocks *b, unsigned priority, uint32_t *cursor,
+                           handle_t *ret_blocks, size_t max)
+{
+    CHECK(priority <= Q_MISSING - Q_HIGHEST);
+    const struct queue *q = &b->queues[Q_HIGHEST + priority];
+    size_t n = 0;
+    while (n < max && *cursor < q->count)
+        ret_blocks[n++] = q->at[(*cursor)++];
+    return n;
+}
+
+handle_t blocks_next_pending(const struct blocks *b, handle_t block, int64_t *ret_since_ms,
+                             uint32_t *ret_copies)
+{
+    const struct pending *p = b->pendings;
+    if (block != 0) {
+        const struct side *side = side_of(b, block_at(b, block));
+        p = side == NULL || side->pending == NULL ? NULL : side->pending->next;
+    }
+    if (p == NULL)
+        return 0;
+    *ret_since_ms = p->since_ms;
+    *ret_copies = p->target_count;
+    return p->block;
+}

@@ -9,6 +9,7 @@
 
 struct drain; /* drain/drain.h */
 struct edit;  /* journal/journal.h */
+struct call;
 struct hosts; /* hosts/hosts.h */
 
 /* Who calls; groups are looked up by the shell before the call reaches the state thread. */
@@ -57,6 +58,9 @@ struct handler_shell {
     uint64_t (*image_txid)(void *ctx);
     /* env.hosts from now on; frees those before. */
     void (*set_hosts)(void *ctx, struct hosts *take_hosts);
+    /* Takes the reply over: answers `call` with its response when the text, which is taken, is in
+     * the file of that name in the log directory. */
+    void (*save_text)(void *ctx, struct call *take_call, const char *name, struct buf *take_text);
 };
 
 struct audit_settings; /* audit/audit.h */

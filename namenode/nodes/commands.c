@@ -203,6 +203,23 @@ uint32_t nodes_take_recoveries(struct nodes *n, uint32_t i, uint64_t *ret_block_
     return count;
 }
 
+void nodes_set_bandwidth(struct nodes *n, uint64_t bytes_per_second)
+{
+    for (uint32_t i = 1; i <= nodes_count(n); i++) {
+        struct node *node = nodes_at_mut(n, i);
+        if (node->alive && !node->gone)
+            node->bandwidth = bytes_per_second;
+    }
+}
+
+uint64_t nodes_take_bandwidth(struct nodes *n, uint32_t i)
+{
+    struct node *node = nodes_at_mut(n, i);
+    uint64_t bandwidth = node->bandwidth;
+    node->bandwidth = 0;
+    return bandwidth;
+}
+
 void nodes_clear_orders(struct nodes *n, uint32_t i)
 {
     struct node *node = nodes_at_mut(n, i);

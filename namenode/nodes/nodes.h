@@ -106,6 +106,8 @@ struct node {
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
     struct idmap invalid_ids;
     uint32_t next_same_ip;
+    uint64_t
+        bandwidth; /* of the balancer's moves, to be told with the next heartbeat; 0: nothing */
 };
 
 static inline bool node_in_service(const struct node *node)
@@ -279,6 +281,10 @@ uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_bloc
 bool nodes_order_recovery(struct nodes *n, uint32_t node, uint64_t block_id);
 uint32_t nodes_take_recoveries(struct nodes *n, uint32_t node, uint64_t *ret_block_ids,
                                uint32_t max);
+/* Every node that is alive is told at its next heartbeat how many bytes a second the balancer's
+ * moves may take. */
+void nodes_set_bandwidth(struct nodes *n, uint64_t bytes_per_second);
+uint64_t nodes_take_bandwidth(struct nodes *n, uint32_t node); /* 0: nothing to tell */
 void nodes_clear_orders(struct nodes *n, uint32_t node);
 /* New replicas that were promised to a storage, for placement and load. */
 void nodes_schedule(struct nodes *n, uint32_t storage);

@@ -5,6 +5,7 @@
 
 #include "common/auth/auth.h"
 #include "common/io/io.h"
+#include "common/reconf/reconf.h"
 #include "common/rpc/rpc.h"
 #include "namenode/audit/audit.h"
 #include "namenode/handlers/handlers.h"
@@ -96,6 +97,9 @@ int proxy_authorize(void *ctx, const char *real, const char *user, const char *h
 /* settings.c */
 must_use int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct err *err);
 void settings_fini(struct nn_settings *s);
+/* The keys that can change while it runs; ctx is the server. */
+extern const struct reconf_key settings_keys[];
+extern const size_t settings_key_count;
 
 /* net.c */
 must_use int net_start(struct server *s, struct err *err);
@@ -105,6 +109,10 @@ void net_free(struct server *s);
 void users_dispatch_groups(void *server, struct rpc_call *rpc);
 void users_dispatch_refresh(void *server, struct rpc_call *rpc);
 void users_dispatch_policy(void *server, struct rpc_call *rpc);
+/* And those that make the server read something again. */
+void reconf_dispatch(void *server, struct rpc_call *rpc);
+void call_queue_dispatch(void *server, struct rpc_call *rpc);
+void generic_refresh_dispatch(void *server, struct rpc_call *rpc);
 
 /* state.c */
 must_use int state_start(struct server *s, struct err *err);
@@ -136,12 +144,15 @@ struct server {
 
     struct audit_settings audit_settings;
     struct audit_log *audit; /* NULL: off */
+    struct reconf *reconf;
+    pthread_rwlock_t proxy_lock; /* guards the next one; a leaf */
+    struct conf *proxy_rules;    /* hadoop.proxyuser.* as read again; NULL: as at start */
     struct groups *groups;
     struct racks *racks;
     struct hosts *hosts; /* state: that of env */
     struct drain *drain;
     struct workers *workers; /* look-ups that block */
-    struct rpc_protocol protocols[7];
+    struct rpc_protocol protocols[10];
     struct rpc_server *rpc;
     char address[300];
 

@@ -223,6 +223,18 @@ int net_start(struct server *s, struct err *err)
     s->protocols[6] =
         (struct rpc_protocol){RPC_NAMENODE_PROTOCOL, 1, rpc_namenode_methods, NAMENODE_METHOD_COUNT,
                               dispatch_namenode,     s};
+    s->protocols[7] = (struct rpc_protocol){RPC_RECONFIGURATION_PROTOCOL,
+                                            1,
+                                            rpc_reconfiguration_methods,
+                                            RECONFIGURATION_METHOD_COUNT,
+                                            reconf_dispatch,
+                                            s};
+    s->protocols[8] = (struct rpc_protocol){RPC_CALL_QUEUE_PROTOCOL, 1,
+                                            rpc_call_queue_methods,  CALL_QUEUE_METHOD_COUNT,
+                                            call_queue_dispatch,     s};
+    s->protocols[9] = (struct rpc_protocol){
+        RPC_GENERIC_REFRESH_PROTOCOL, 1, rpc_generic_refresh_methods, GENERIC_REFRESH_METHOD_COUNT,
+        generic_refresh_dispatch,     s};
     struct rpc_server_options o = {
         .name = "namenode",
         .loops = loops_for(s->conf),

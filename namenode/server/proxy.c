@@ -1,21 +1,25 @@
 /* proxy.c - users: who may act for whom (hadoop.proxyuser.<real>.users|groups|hosts), and the small
  * protocols about them: their groups, and refreshing what is remembered of them.
- * Thread: a loop's; a worker's where NSS may block. Touches the configuration and the groups only,
- * no state of the namespace. */
+ * Also the calls that make the server read something again; what that changes is in settings.c.
+ * Thread: a loop's; a worker's where NSS or files may block. Touches the configuration and the
+ * groups only, no state of the namespace. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/conf/conf.h"
+#include "common/obs/obs.h"
 #include "namenode/server/internal.h"
 #include "users.pb-c.h"
 
+/* Good as long as the rules are locked. */
 static const char *rule(const struct server *s, const char *real, const char *what)
 {
+    const struct conf *rules = s->proxy_rules != NULL ? s->proxy_rules : s->conf;
     char name[512];
     int n = snprintf(name, sizeof(name), "hadoop.proxyuser.%s.%s", real, what);
-    const char *value = n > 0 && (size_t)n < sizeof(name) ? conf_raw(s->conf, name) : NULL;
+    const char *value = n > 0 && (size_t)n < sizeof(name) ? conf_raw(rules, name) : NULL;
     return value != NULL ? value : "";
 }
 
@@ -102,10 +106,9 @@ static bool may_act_for(struct server *s, const char *real, const char *user)
     return may;
 }
 
-int proxy_authorize(void *ctx, const char *real, const char *user, const char *host,
-                    struct err *err)
+static int authorize(struct server *s, const char *real, const char *user, const char *host,
+                     struct err *err)
 {
-    struct server *s = ctx;
     if (!may_act_for(s, real, user))
         return fail(err, ERR_AUTHORIZATION, "User: %s is not allowed to impersonate %s", real,
                     user);
@@ -113,6 +116,16 @@ int proxy_authorize(void *ctx, const char *real, const char *user, const char *h
         return fail(err, ERR_AUTHORIZATION,
                     "Unauthorized connection for super-user: %s from IP /%s", real, host);
     return 0;
+}
+
+int proxy_authorize(void *ctx, const char *real, const char *user, const char *host,
+                    struct err *err)
+{
+    struct server *s = ctx;
+    pthread_rwlock_rdlock(&s->proxy_lock);
+    int rc = authorize(s, real, user, host, err);
+    pthread_rwlock_unlock(&s->proxy_lock);
+    return rc;
 }
 
 /* ---- protocols about users ---- */
@@ -169,6 +182,29 @@ void users_dispatch_groups(void *server, struct rpc_call *rpc)
         refuse(rpc, ERR_BUSY, "too many look-ups of users and racks are waiting");
 }
 
+/* On a worker: reads the files. */
+static void refresh_rules(void *arg)
+{
+    struct rpc_call *rpc = arg;
+    struct server *s = rpc->owner_data;
+    Us__RefreshSuperUserGroupsConfigurationResponse response =
+        US__REFRESH_SUPER_USER_GROUPS_CONFIGURATION_RESPONSE__INIT;
+    struct conf *now;
+    struct err err = {0};
+    if (conf_reload(s->conf, &now, &err) != 0) {
+        rpc_reply_error(rpc, &err);
+        return;
+    }
+    pthread_rwlock_wrlock(&s->proxy_lock);
+    struct conf *before = s->proxy_rules;
+    s->proxy_rules = now;
+    pthread_rwlock_unlock(&s->proxy_lock);
+    conf_free(before);
+    log_info("the rules who may act for whom were read again user=%s", log_quote(rpc->user));
+    audit(s, rpc, "refreshSuperUserGroupsConfiguration");
+    rpc_reply(rpc, &response.base);
+}
+
 void users_dispatch_refresh(void *server, struct rpc_call *rpc)
 {
     struct server *s = server;
@@ -180,8 +216,9 @@ void users_dispatch_refresh(void *server, struct rpc_call *rpc)
         rpc_reply(rpc, &response.base);
         return;
     }
-    refuse(rpc, ERR_UNSUPPORTED,
-           "the NameNode reads hadoop.proxyuser.* when it starts: restart it to change them");
+    rpc->owner_data = server;
+    if (workers_submit(s->workers, refresh_rules, rpc, MAX_WAITING) != 0)
+        refuse(rpc, ERR_BUSY, "too many look-ups of users and racks are waiting");
 }
 
 void users_dispatch_policy(void *server, struct rpc_call *rpc)
@@ -189,4 +226,69 @@ void users_dispatch_policy(void *server, struct rpc_call *rpc)
     (void)
         server; /* hadoop.security.authorization isn't there: what Hadoop answers when it is off */
     refuse(rpc, ERR_AUTHORIZATION, "Service Level Authorization not enabled!");
+}
+
+/* ---- settings, and what else may be read again ---- */
+
+static bool is_superuser(struct server *s, struct rpc_call *rpc)
+{
+    struct group_list groups;
+    if (!s->settings.permissions_enabled || strcmp(rpc->user, s->process_user) == 0)
+        return true;
+    return groups_find(s->groups, rpc->user, &rpc->arena, &groups) == 0 &&
+           is_group(&groups, s->settings.supergroup);
+}
+
+/* On a worker. */
+static void answer_reconf(void *arg)
+{
+    static const char *const operations[] = {
+        [RECONFIGURATION_startReconfiguration] = "startNamenodeReconfiguration",
+        [RECONFIGURATION_getReconfigurationStatus] = "getNamenodeReconfigurationStatus",
+        [RECONFIGURATION_listReconfigurableProperties] = "listNamenodeReconfigurableProperties"};
+    struct rpc_call *rpc = arg;
+    struct server *s = rpc->owner_data;
+    const char *operation = operations[rpc->method->tag];
+    if (!is_superuser(s, rpc)) {
+        struct err err = {0};
+        (void)fail(&err, ERR_ACCESS,
+                   "Access denied for user %s. Superuser privilege is required for operation %s",
+                   rpc->user, operation);
+        rpc_reply_error(rpc, &err);
+        return;
+    }
+    audit(s, rpc, operation);
+    if (rpc->method->tag == RECONFIGURATION_startReconfiguration)
+        reconf_answer_start(s->reconf, rpc);
+    else if (rpc->method->tag == RECONFIGURATION_getReconfigurationStatus)
+        reconf_answer_status(s->reconf, rpc);
+    else
+        reconf_answer_list(s->reconf, rpc);
+}
+
+void reconf_dispatch(void *server, struct rpc_call *rpc)
+{
+    struct server *s = server;
+    rpc->owner_data = server;
+    if (workers_submit(s->workers, answer_reconf, rpc, MAX_WAITING) != 0)
+        refuse(rpc, ERR_BUSY, "too many look-ups of users and racks are waiting");
+}
+
+void call_queue_dispatch(void *server, struct rpc_call *rpc)
+{
+    (void)server;
+    refuse(rpc, ERR_UNSUPPORTED,
+           "calls wait in one queue in order of arrival, there is no other to change to");
+}
+
+/* Hadoop's text when nothing has registered; nothing ever does here. */
+void generic_refresh_dispatch(void *server, struct rpc_call *rpc)
+{
+    const Us__RefreshRequest *q = (const Us__RefreshRequest *)rpc->request;
+    struct err err = {0};
+    (void)server;
+    (void)fail(&err, ERR_CONFIG,
+               "Identifier '%s' does not exist in RefreshRegistry. Valid options are: ",
+               q->identifier == NULL ? "" : log_quote(q->identifier));
+    rpc_reply_error(rpc, &err);
 }

@@ -45,6 +45,9 @@ static void free_all(struct server *s)
     settings_fini(&s->settings);
     drain_free(s->drain);
     hosts_free(s->hosts);
+    reconf_free(s->reconf);
+    conf_free(s->proxy_rules);
+    pthread_rwlock_destroy(&s->proxy_lock);
     groups_free(s->groups);
     racks_free(s->racks);
     free(s);
@@ -99,6 +102,8 @@ static int start_parts(struct server *s, struct err *err)
     struct edit_log_events events = {s, journal_durable, journal_lost};
     TRY(edit_log_local(s->storage, &events, &s->log, err));
     TRY(status_new(s, err));
+    struct reconf_options reconf = {s->conf, settings_keys, settings_key_count, s};
+    TRY(reconf_new(&reconf, &s->reconf, err));
     TRY(state_start(s, err));
     TRY(net_start(s, err));
     return status_start(s, err);
@@ -113,6 +118,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
     s->storage = o->storage;
     s->nn = o->nn;
     snprintf(s->process_user, sizeof(s->process_user), "%s", o->process_user);
+    CHECK(pthread_rwlock_init(&s->proxy_lock, NULL) == 0);
     inbox_init(&s->inbox);
     gate_init(&s->gate);
     gate_open(&s->gate, o->loaded->last_txid); /* it came from disk */
@@ -143,6 +149,7 @@ void server_stop(struct server *s)
     status_stop(s);
     if (s->rpc != NULL)
         rpc_server_stop(s->rpc, DRAIN_MS);
+    reconf_stop(s->reconf); /* what it waits for is the state's thread */
     if (s->workers != NULL)
         workers_free(s->workers); /* look-ups under way still reach the inbox */
     state_stop(s);

@@ -1,5 +1,6 @@
-/* settings.c - from the configuration to what handlers and cores use. Thread: the one that starts.
- */
+/* settings.c - from the configuration to what handlers and cores use, at start and when it is read
+ * again. Thread: the one that starts; a reconfiguration's, which has the state's thread make the
+ * changes. */
 #include <unistd.h>
 
 #include "common/conf/conf.h"
@@ -201,3 +202,150 @@ int server_configure(const struct conf *conf, struct nn *nn, struct err *err)
     configure_retry(conf, nn->retry);
     return 0;
 }
+
+/* ---- keys that change while it runs ---- */
+
+/* A change on its way to the state's thread; on the stack of the one who waits. */
+struct turn {
+    struct message message;
+    void (*change)(struct server *s, struct turn *t);
+    const struct conf *now;
+    char **dirs;
+    size_t dir_count;
+    pthread_mutex_t lock; /* guards done; a leaf */
+    pthread_cond_t wake;
+    bool done;
+};
+
+static void run_turn(struct server *s, struct message *m)
+{
+    struct turn *t = (struct turn *)m;
+    t->change(s, t);
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Returns when the state's thread has made the change. */
+static void on_state(struct server *s, struct turn *t)
+{
+    t->message.run = run_turn;
+    CHECK(pthread_mutex_init(&t->lock, NULL) == 0 && pthread_cond_init(&t->wake, NULL) == 0);
+    inbox_put(&s->inbox, &t->message.node);
+    pthread_mutex_lock(&t->lock);
+    while (!t->done)
+        pthread_cond_wait(&t->wake, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->lock);
+}
+
+#define NODES_KEY(fn, field, value)                                            \
+    static void change_##fn(struct server *s, struct turn *t)                  \
+    {                                                                          \
+        struct nodes_settings n = *nodes_settings_get(s->nn->nodes);           \
+        n.field = value;                                                       \
+        nodes_configure(s->nn->nodes, &n);                                     \
+    }                                                                          \
+    static int set_##fn(void *server, const struct conf *now, struct err *err) \
+    {                                                                          \
+        struct turn t = {.change = change_##fn, .now = now};                   \
+        (void)err;                                                             \
+        on_state(server, &t);                                                  \
+        return 0;                                                              \
+    }
+#define BLOCKS_KEY(fn, field, value)                                           \
+    static void change_##fn(struct server *s, struct turn *t)                  \
+    {                                                                          \
+        struct blocks_settings b = *blocks_settings_get(s->nn->blocks);        \
+        b.field = value;                                                       \
+        blocks_configure(s->nn->blocks, &b);                                   \
+    }                                                                          \
+    static int set_##fn(void *server, const struct conf *now, struct err *err) \
+    {                                                                          \
+        struct turn t = {.change = change_##fn, .now = now};                   \
+        (void)err;                                                             \
+        on_state(server, &t);                                                  \
+        return 0;                                                              \
+    }
+
+NODES_KEY(recheck, recheck_interval_ms, conf_ms(t->now, CONF_heartbeat_recheck_interval))
+NODES_KEY(invalidate, invalidate_limit, u32(t->now, CONF_block_invalidate_limit))
+BLOCKS_KEY(pending_timeout, pending_timeout_ms, conf_ms(t->now, CONF_pending_timeout))
+BLOCKS_KEY(streams_hard, max_streams_hard, u32(t->now, CONF_replication_streams_hard))
+BLOCKS_KEY(multiplier, work_multiplier, u32(t->now, CONF_replication_work_multiplier))
+
+static void change_heartbeat(struct server *s, struct turn *t)
+{
+    struct nodes_settings n = *nodes_settings_get(s->nn->nodes);
+    n.heartbeat_interval_ms = conf_ms(t->now, CONF_heartbeat_interval);
+    nodes_configure(s->nn->nodes, &n);
+    s->settings.heartbeat_interval_ms = n.heartbeat_interval_ms;
+}
+
+static void change_streams(struct server *s, struct turn *t)
+{
+    struct nodes_settings n = *nodes_settings_get(s->nn->nodes);
+    struct blocks_settings b = *blocks_settings_get(s->nn->blocks);
+    n.max_streams = b.max_streams = u32(t->now, CONF_replication_streams);
+    nodes_configure(s->nn->nodes, &n);
+    blocks_configure(s->nn->blocks, &b);
+}
+
+/* The list is exchanged; t has the former one. */
+static void change_protected(struct server *s, struct turn *t)
+{
+    char **dirs = s->settings.protected_dirs;
+    size_t count = s->settings.protected_count;
+    s->settings.protected_dirs = t->dirs;
+    s->settings.protected_count = t->dir_count;
+    t->dirs = dirs;
+    t->dir_count = count;
+}
+
+static int set_heartbeat(void *server, const struct conf *now, struct err *err)
+{
+    struct turn t = {.change = change_heartbeat, .now = now};
+    (void)err;
+    on_state(server, &t);
+    return 0;
+}
+
+static int set_streams(void *server, const struct conf *now, struct err *err)
+{
+    struct turn t = {.change = change_streams, .now = now};
+    (void)err;
+    on_state(server, &t);
+    return 0;
+}
+
+static int set_protected(void *server, const struct conf *now, struct err *err)
+{
+    struct nn_settings wanted = {0};
+    int rc = protected_dirs(now, &wanted, err);
+    if (rc == 0) {
+        struct turn t = {.change = change_protected,
+                         .now = now,
+                         .dirs = wanted.protected_dirs,
+                         .dir_count = wanted.protected_count};
+        on_state(server, &t);
+        wanted.protected_dirs = t.dirs;
+        wanted.protected_count = t.dir_count;
+    }
+    settings_fini(&wanted);
+    return rc;
+}
+
+/* Sorted, as Hadoop shows them. */
+const struct reconf_key settings_keys[] = {
+    {"dfs.block.invalidate.limit", set_invalidate},
+    {"dfs.heartbeat.interval", set_heartbeat},
+    {"dfs.namenode.heartbeat.recheck-interval", set_recheck},
+    {"dfs.namenode.reconstruction.pending.timeout-sec", set_pending_timeout},
+    {"dfs.namenode.replication.max-streams", set_streams},
+    {"dfs.namenode.replication.max-streams-hard-limit", set_streams_hard},
+    {"dfs.namenode.replication.work.multiplier.per.iteration", set_multiplier},
+    {"fs.protected.directories", set_protected},
+};
+const size_t settings_key_count = ARRAY_SIZE(settings_keys);

@@ -7,8 +7,10 @@
  * journal is kicked at the end of each take and after KICK_EVERY messages. */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/conf/conf.h"
 #include "common/obs/obs.h"
 #include "namenode/blocks/blocks.h"
 #include "namenode/drain/drain.h"
@@ -111,6 +113,59 @@ static void set_hosts(void *server, struct hosts *hosts)
     struct server *s = server;
     hosts_free(s->hosts);
     s->env.hosts = s->hosts = hosts;
+}
+
+/* ---- a text for the administrator ---- */
+
+struct text_file {
+    struct server *server;
+    struct call *call;
+    const char *name; /* the call's arena */
+    struct buf text;
+};
+
+static int write_text(const struct text_file *f, struct err *err)
+{
+    const char *dir = conf_str(f->server->conf, CONF_log_dir);
+    char path[1024];
+    if (snprintf(path, sizeof(path), "%s/%s", dir, f->name) >= (int)sizeof(path))
+        return fail(err, ERR_IO, "%s: the path is too long", f->name);
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return fail_errno(err, "%s", path);
+    size_t size = buf_size(&f->text);
+    bool written = fwrite(f->text.data + f->text.start, 1, size, out) == size;
+    int rc = written ? 0 : fail_errno(err, "write %s", path);
+    if (fclose(out) != 0 && rc == 0)
+        rc = fail_errno(err, "close %s", path);
+    return rc;
+}
+
+/* On a worker. */
+static void save_on_worker(void *arg)
+{
+    struct text_file *f = arg;
+    struct call *c = f->call;
+    int rc = write_text(f, &c->err);
+    buf_fini(&f->text);
+    if (rc == 0)
+        rpc_reply(c->rpc, c->response);
+    else
+        rpc_reply_error(c->rpc, &c->err);
+}
+
+static void save_text(void *server, struct call *c, const char *name, struct buf *text)
+{
+    enum { MAX_WAITING = 100 };
+    struct server *s = server;
+    struct text_file *f = arena_new(&c->rpc->arena, struct text_file);
+    if (f != NULL)
+        *f = (struct text_file){s, c, name, *text};
+    if (f != NULL && workers_submit(s->workers, save_on_worker, f, MAX_WAITING) == 0)
+        return;
+    buf_fini(text);
+    (void)fail(&c->err, ERR_BUSY, "the text can't be written now");
+    rpc_reply_error(c->rpc, &c->err);
 }
 
 void state_node_moved(void *server, uint32_t node, enum admin_state from, enum admin_state to)
@@ -222,7 +277,8 @@ int state_start(struct server *s, struct err *err)
                                           upgrade_is_open,
                                           finalize_upgrade,
                                           image_txid,
-                                          set_hosts};
+                                          set_hosts,
+                                          save_text};
     sigset_t every, before;
     sigfillset(&every);
     pthread_sigmask(SIG_SETMASK, &every, &before);

@@ -282,3 +282,13 @@ int fs_getCurrentEditLogTxid(struct call *c)
     res->txid = (int64_t)nn_of(c)->last_txid;
     return 0;
 }
+
+int fs_setBalancerBandwidth(struct call *c)
+{
+    REQUEST(c, Cp__SetBalancerBandwidthRequest);
+    RESPOND(c, Cp__SetBalancerBandwidthResponse, cp__set_balancer_bandwidth_response);
+    (void)res;
+    TRY(call_check_superuser_for(c, "setBalancerBandwidth"));
+    nodes_set_bandwidth(nn_of(c)->nodes, req->bandwidth > 0 ? (uint64_t)req->bandwidth : 0);
+    return 0;
+}

@@ -117,6 +117,20 @@ static int order_invalidates(struct call *c, uint32_t node, Dp__SendHeartbeatRes
     return 0;
 }
 
+static int order_bandwidth(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
+{
+    uint64_t bandwidth = nodes_take_bandwidth(nn_of(c)->nodes, node);
+    Dp__DatanodeCommand *command;
+    if (bandwidth == 0)
+        return 0;
+    NEW(c, Dp__BalancerBandwidthCommand, dp__balancer_bandwidth_command, body);
+    body->bandwidth = bandwidth;
+    TRY(add_command(c, DP__DATANODE_COMMAND__TYPE__BalancerBandwidthCommand, &command));
+    command->balancer_cmd = body;
+    res->cmds[res->n_cmds++] = command;
+    return 0;
+}
+
 static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, uint32_t node)
 {
     size_t n = req->n_reports;
@@ -176,7 +190,7 @@ int dn_sendHeartbeat(struct call *c)
     status->state = DP__NNHASTATUS_HEARTBEAT__STATE__ACTIVE;
     status->txid = nn_of(c)->last_txid;
     res->ha_status = status;
-    res->cmds = arena_array(arena_of(c), Dp__DatanodeCommand *, 2);
+    res->cmds = arena_array(arena_of(c), Dp__DatanodeCommand *, 3);
     if (res->cmds == NULL)
         return call_no_memory(c);
     TRY(check_allowed(c, req->registration->datanode_id));
@@ -199,5 +213,6 @@ int dn_sendHeartbeat(struct call *c)
         return 0;
     }
     TRY(order_copies(c, node, res));
-    return order_invalidates(c, node, res);
+    TRY(order_invalidates(c, node, res));
+    return order_bandwidth(c, node, res);
 }
