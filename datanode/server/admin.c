@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/auth/auth.h"
@@ -14,7 +15,11 @@
 #include "datanode/server/internal.h"
 #include "dnipc.pb-c.h"
 
-enum { ADMIN_THREADS = 4, ADMIN_QUEUE = 100 };
+enum {
+    ADMIN_THREADS = 4,
+    ADMIN_QUEUE = 100,
+    ANSWER_MS = 300 /* for the answer of a shutdown to leave */
+};
 
 struct admin {
     struct ipc_options options;
@@ -138,6 +143,7 @@ static int shut_down(struct admin *a, struct rpc_call *call, struct err *err)
     log_info("shutdown is asked for user=%s peer=%s upgrade=%d", log_quote(call->user),
              call->peer_host, restart);
     rpc_reply(call, &r.base);
+    (void)nanosleep(&(struct timespec){.tv_nsec = ANSWER_MS * 1000000L}, NULL);
     if (a->options.shutdown != NULL)
         a->options.shutdown(a->options.shutdown_ctx, restart);
     return 0;
