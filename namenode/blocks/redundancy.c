@@ -342,15 +342,6 @@ static void remove_corrupt(struct blocks *b, handle_t h)
     }
 }
 
-static uint32_t count_removable(const struct blocks *b, struct block *blk)
-{
-    const struct replica *r = replicas_of(b, blk);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < blk->replica_count; i++)
-        count += removable(b, &r[i]);
-    return count;
-}
-
 /* Those on nodes in service; the rest doesn't count as a replica too many. */
 static size_t list_removable(const struct blocks *b, struct block *blk, uint32_t *ret)
 {
