@@ -7,6 +7,7 @@
 #include "cli/balancer/balancer.h"
 #include "cli/cli.h"
 #include "cli/fs/fs.h"
+#include "cli/fsck/fsck.h"
 #include "cli/mini/mini.h"
 #include "cli/mover/mover.h"
 #include "cli/tools/tools.h"
@@ -78,6 +79,12 @@ static int run_mover(struct shell *sh, struct generic *g, int argc, char **argv)
     return mover_run(sh->stores, argc - 1, argv + 1);
 }
 
+static int run_fsck(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return argc < 2 ? fsck_usage() : fsck_run(sh->stores, argc - 1, argv + 1);
+}
+
 static int run_version(struct shell *sh, struct generic *g, int argc, char **argv)
 {
     (void)sh;
@@ -105,8 +112,9 @@ static const struct family {
     {"getconf", run_getconf},   {"storagepolicies", run_policies},
     {"balancer", run_balancer}, {"mover", run_mover},
     {"debug", run_debug},       {"groups", run_groups},
-    {"version", run_version},   {"-version", run_version},
-    {"--version", run_version}, {"--man", run_man},
+    {"fsck", run_fsck},         {"version", run_version},
+    {"-version", run_version},  {"--version", run_version},
+    {"--man", run_man},
 };
 
 static int run(struct generic *g, int argc, char **argv)
@@ -120,6 +128,8 @@ static int run(struct generic *g, int argc, char **argv)
     for (size_t i = 0; argc > 0 && i < ARRAY_SIZE(families); i++)
         if (strcmp(argv[0], families[i].word) == 0)
             with = families[i].run;
+    if (with == run_fsck && fsck_wants_usage(argc - 1, argv + 1))
+        return fsck_usage();
     if (with != run_files) { /* generic options may follow the word, too */
         skip = generic_parse(g, argc - 1, argv + 1);
         if (skip < 0)

@@ -1,5 +1,5 @@
 /* web.c - the server: which page, which answer. Thread: its own, made by libmicrohttpd. */
-#include "common/web/web.h"
+#include "common/web/internal.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -11,7 +11,13 @@
 #include "common/conf/conf.h"
 #include "common/obs/obs.h"
 
-enum { MAX_CONNECTIONS = 64, MAX_PER_ADDRESS = 32, TIMEOUT_S = 15, MEMORY = 16 << 10 };
+enum {
+    MAX_CONNECTIONS = 64,
+    MAX_PER_ADDRESS = 32,
+    TIMEOUT_S = 15,
+    STREAM_TIMEOUT_S = 300,
+    MEMORY = 16 << 10
+};
 
 struct web {
     struct MHD_Daemon *daemon;
@@ -19,7 +25,16 @@ struct web {
     size_t page_count;
     void *ctx;
     uint16_t port;
+    struct web_streams streams;
 };
+
+static void add_headers(struct MHD_Response *r, const char *type)
+{
+    MHD_add_response_header(r, "Content-Type", type);
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "X-Frame-Options", "SAMEORIGIN");
+    MHD_add_response_header(r, "Cache-Control", "no-cache");
+}
 
 static enum MHD_Result send_bytes(struct MHD_Connection *c, unsigned status, const char *type,
                                   const void *data, size_t size)
@@ -28,10 +43,7 @@ static enum MHD_Result send_bytes(struct MHD_Connection *c, unsigned status, con
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)data, MHD_RESPMEM_MUST_COPY);
     if (r == NULL)
         return MHD_NO;
-    MHD_add_response_header(r, "Content-Type", type);
-    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(r, "X-Frame-Options", "SAMEORIGIN");
-    MHD_add_response_header(r, "Cache-Control", "no-cache");
+    add_headers(r, type);
     enum MHD_Result rc = MHD_queue_response(c, status, r);
     MHD_destroy_response(r);
     return rc;
@@ -40,6 +52,29 @@ static enum MHD_Result send_bytes(struct MHD_Connection *c, unsigned status, con
 static enum MHD_Result send_text(struct MHD_Connection *c, unsigned status, const char *text)
 {
     return send_bytes(c, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+/* Long pages have a reader who may think for a while. */
+static enum MHD_Result send_stream(struct web *w, struct MHD_Connection *c,
+                                   const struct web_page *p)
+{
+    struct err err = {0};
+    struct web_stream *stream = web_stream_new(&w->streams, c);
+    struct MHD_Response *r = stream == NULL ? NULL : web_stream_response(stream);
+    if (r == NULL)
+        return MHD_NO;
+    struct web_request request = {.connection = c};
+    web_request_init(&request);
+    if (p->open(w->ctx, &request, stream, &err) != 0) {
+        web_stream_end(stream);
+        MHD_destroy_response(r);
+        return send_text(c, MHD_HTTP_FORBIDDEN, err.text);
+    }
+    add_headers(r, p->type);
+    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)STREAM_TIMEOUT_S);
+    enum MHD_Result rc = MHD_queue_response(c, MHD_HTTP_OK, r);
+    MHD_destroy_response(r);
+    return rc;
 }
 
 static enum MHD_Result send_page(struct web *w, struct MHD_Connection *c, const struct web_page *p)
@@ -74,7 +109,8 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
         return send_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET is served here.\n");
     for (size_t i = 0; i < w->page_count; i++)
         if (strcmp(url, w->pages[i].path) == 0)
-            return send_page(w, c, &w->pages[i]);
+            return w->pages[i].open != NULL ? send_stream(w, c, &w->pages[i])
+                                            : send_page(w, c, &w->pages[i]);
     return send_text(c, MHD_HTTP_NOT_FOUND, "There is no such page: / /jmx /prom are served.\n");
 }
 
@@ -93,12 +129,14 @@ int web_start(const struct web_options *o, struct web **ret, struct err *err)
     if (w == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for the web server");
     *w = (struct web){.pages = o->pages, .page_count = o->page_count, .ctx = o->ctx};
+    web_streams_init(&w->streams);
     int rc = sock_listen(&o->listen, &fd, &w->port, err);
     if (rc == 0) {
         w->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-            answer, w, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ERROR_LOG |
+                MHD_ALLOW_SUSPEND_RESUME,
+            0, NULL, NULL, answer, w, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MAX_PER_ADDRESS,
             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             (size_t)MEMORY, MHD_OPTION_END);
@@ -109,6 +147,7 @@ int web_start(const struct web_options *o, struct web **ret, struct err *err)
         }
     }
     if (rc != 0) {
+        web_streams_fini(&w->streams);
         free(w);
         return rc;
     }
@@ -125,7 +164,9 @@ void web_stop(struct web *w)
 {
     if (w == NULL)
         return;
-    MHD_stop_daemon(w->daemon); /* closes the socket */
+    web_streams_cut(&w->streams); /* a connection that sleeps can't be closed */
+    MHD_stop_daemon(w->daemon);   /* closes the socket */
+    web_streams_fini(&w->streams);
     free(w);
 }
 

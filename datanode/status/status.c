@@ -145,13 +145,13 @@ static int prom(void *ctx, const char *query, struct buf *out)
 }
 
 static const struct web_page pages[] = {
-    {"/", "text/html; charset=utf-8", page},
-    {"/index.html", "text/html; charset=utf-8", page},
-    {"/datanode.html", "text/html; charset=utf-8", page},
-    {"/blockScannerReport", "text/plain; charset=utf-8", scanner_page},
-    {"/jmx", "application/json; charset=utf-8", jmx},
-    {"/prom", "text/plain; version=0.0.4; charset=utf-8", prom},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", prom},
+    {"/", "text/html; charset=utf-8", page, NULL},
+    {"/index.html", "text/html; charset=utf-8", page, NULL},
+    {"/datanode.html", "text/html; charset=utf-8", page, NULL},
+    {"/blockScannerReport", "text/plain; charset=utf-8", scanner_page, NULL},
+    {"/jmx", "application/json; charset=utf-8", jmx, NULL},
+    {"/prom", "text/plain; version=0.0.4; charset=utf-8", prom, NULL},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", prom, NULL},
 };
 
 int status_page_start(const struct status_page_options *o, struct status_page **ret,

@@ -205,11 +205,14 @@ static inline uint32_t replica_counts_usable(const struct replica_counts *n)
 {
     return n->live + n->decommissioning + n->entering;
 }
+/* fsck -replicate: puts the block into the queue where it belongs, should that have been missed. */
+void blocks_look_again(struct blocks *b, handle_t block);
 void blocks_count(const struct blocks *b, handle_t block, struct replica_counts *ret);
 /* All recorded replicas, for fsck and the like; flags as counts.  */
 struct replica_info {
     uint32_t storage;
     bool corrupt, excess;
+    enum corrupt_reason reason; /* of a corrupt one, else 0 */
 };
 size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_info *ret,
                        size_t max);

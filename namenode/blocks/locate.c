@@ -12,13 +12,22 @@ size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_in
 {
     struct block *blk = block_at(b, block);
     const struct replica *r = replicas_of(b, blk);
-    for (uint32_t i = 0; i < blk->replica_count && i < max; i++)
+    for (uint32_t i = 0; i < blk->replica_count && i < max; i++) {
+        const struct corrupt_note *note =
+            (r[i].tag & REPLICA_CORRUPT) != 0 ? note_find(b, blk, replica_storage(&r[i])) : NULL;
         ret[i] = (struct replica_info){
             .storage = replica_storage(&r[i]),
             .corrupt = (r[i].tag & REPLICA_CORRUPT) != 0,
             .excess = (r[i].tag & REPLICA_EXCESS) != 0,
+            .reason = note == NULL ? (enum corrupt_reason)0 : note->reason,
         };
+    }
     return blk->replica_count;
+}
+
+void blocks_look_again(struct blocks *b, handle_t block)
+{
+    block_refresh(b, block);
 }
 
 /* Smaller is better: distance, with silent nodes behind all others, and those that leave behind

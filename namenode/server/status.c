@@ -1,6 +1,7 @@
 /* status.c - the web server of the NameNode and the facts that it shows.
  * The state's thread brings new facts once a second and never waits: while a page is being made
  * from the old ones, the new ones are dropped. Thread: state brings, the web server's reads.
+ * Checks (/fsck) run on the state's thread, turn by turn, as messages of its inbox.
  * Lock: status->lock, a leaf; it guards `facts`. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "common/conf/conf.h"
 #include "common/obs/obs.h"
 #include "common/web/web.h"
+#include "namenode/fsck/serve/serve.h"
 #include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
 #include "namenode/web/web.h"
@@ -17,9 +19,17 @@ struct status {
     pthread_mutex_t lock;
     struct facts *facts; /* NULL: none yet */
     struct web *web;
-    char rpc_address[300];
+    char rpc_address[300], url[320];
     int64_t started_ms;
+    struct fsck_server checks;
 };
+/* A check's place in the inbox. */
+struct turn {
+    struct message message;
+    struct server *server;
+    struct fsck_job *job;
+};
+enum { MAX_CHECK_WORKERS = 4 };
 
 static uint64_t resident_bytes(void)
 {
@@ -87,13 +97,44 @@ static int prom(void *ctx, const char *query, struct buf *out)
     return rc;
 }
 
+static void run_turn(struct server *s, struct message *m)
+{
+    (void)s;
+    fsck_turn(((struct turn *)m)->job);
+}
+
+static void post_turn(void *turn)
+{
+    struct turn *t = turn;
+    inbox_put(&t->server->inbox, &t->message.node);
+}
+
+static void end_turn(void *turn)
+{
+    free(turn);
+}
+
+static int check(void *ctx, const struct web_request *r, struct web_stream *stream, struct err *err)
+{
+    struct status *st = ctx;
+    struct turn *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for a check");
+    *t = (struct turn){.message.run = run_turn, .server = st->checks.ctx};
+    int rc = fsck_open(&st->checks, t, r, stream, err, &t->job);
+    if (rc != 0)
+        free(t);
+    return rc;
+}
+
 static const struct web_page pages[] = {
-    {"/", "text/html; charset=utf-8", page},
-    {"/index.html", "text/html; charset=utf-8", page},
-    {"/dfshealth.html", "text/html; charset=utf-8", page},
-    {"/jmx", "application/json; charset=utf-8", jmx},
-    {"/prom", "text/plain; version=0.0.4; charset=utf-8", prom},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", prom},
+    {.path = "/fsck", .type = "text/plain; charset=utf-8", .open = check},
+    {"/", "text/html; charset=utf-8", page, NULL},
+    {"/index.html", "text/html; charset=utf-8", page, NULL},
+    {"/dfshealth.html", "text/html; charset=utf-8", page, NULL},
+    {"/jmx", "application/json; charset=utf-8", jmx, NULL},
+    {"/prom", "text/plain; version=0.0.4; charset=utf-8", prom, NULL},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", prom, NULL},
 };
 
 /* ---- start and stop ---- */
@@ -105,8 +146,18 @@ int status_new(struct server *s, struct err *err)
         return fail(err, ERR_NO_MEMORY, "no memory for the web server");
     pthread_mutex_init(&st->lock, NULL);
     st->started_ms = clock_wall_ms();
+    st->checks = (struct fsck_server){.ctx = s,
+                                      .env = &s->env,
+                                      .groups = s->groups,
+                                      .audit = s->audit,
+                                      .superuser = s->process_user,
+                                      .url = st->url,
+                                      .authorize = proxy_authorize,
+                                      .post = post_turn,
+                                      .done = end_turn};
     s->status = st;
-    return 0;
+    st->checks.workers = workers_new("nn-fsck", MAX_CHECK_WORKERS);
+    return st->checks.workers == NULL ? fail(err, ERR_NO_MEMORY, "no memory for workers") : 0;
 }
 
 /* A default port that is taken is no reason not to start. */
@@ -119,6 +170,7 @@ int status_start(struct server *s, struct err *err)
                     conf_str(s->conf, CONF_nn_http_address), is_set,
                     conf_str(s->conf, CONF_nn_http_bind_host), 9870, &o.listen, err));
     snprintf(st->rpc_address, sizeof(st->rpc_address), "%s", s->address);
+    snprintf(st->url, sizeof(st->url), "hdfs://%s", s->address);
     int rc = web_start(&o, &st->web, err);
     if (rc == 0)
         log_info("status page url=http://%s:%u/", o.listen.host, web_port(st->web));
@@ -131,8 +183,14 @@ int status_start(struct server *s, struct err *err)
 
 void status_stop(struct server *s)
 {
-    if (s->status != NULL)
-        web_stop(s->status->web);
+    struct status *st = s->status;
+    if (st == NULL)
+        return;
+    web_stop(st->web); /* what is copied by a worker ends soon then */
+    if (st->checks.workers != NULL)
+        workers_free(st->checks.workers);
+    st->web = NULL;
+    st->checks.workers = NULL;
 }
 
 void status_free(struct server *s)

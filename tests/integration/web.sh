@@ -38,7 +38,7 @@ grep -q '^HTTP/1.[01] 200' <<<"$page" || fail "page: $page"
 grep -q 'DataNodes: 2 live, 0 dead' <<<"$page" || fail "page: $page"
 grep -q 'Safe mode is off' <<<"$page" || fail "page: $page"
 grep -Eq 'https?://' <<<"$(sed '1,/^\r*$/d' <<<"$page")" && fail "the page refers to other hosts"
-for path in /fsck '/imagetransfer?getimage=1' '/webhdfs/v1/?op=LISTSTATUS'; do
+for path in '/imagetransfer?getimage=1' '/webhdfs/v1/?op=LISTSTATUS'; do
   get $((base + 1)) "$path" | head -1 | grep -q ' 404 ' || fail "$path is not 404"
 done
 

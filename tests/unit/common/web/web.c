@@ -91,7 +91,7 @@ static void ask(const struct web *w, const char *request)
 
 Test(web, pages_and_errors)
 {
-    static const struct web_page pages[] = {{"/", "text/plain", hello}};
+    static const struct web_page pages[] = {{"/", "text/plain", hello, NULL}};
     struct web_options o = {.listen = {.host = "127.0.0.1"},
                             .pages = pages,
                             .page_count = 1,
