@@ -45,16 +45,14 @@ static int check_readable(struct fsck *f, handle_t file)
     return rc;
 }
 
-/* The blocks that a reader of the whole file is told of: empty ones at either end are left out. */
+/* The blocks that a reader of the whole file is told of: an empty one at the end is left out, unless
+ * it is the only one. */
 static void listed_blocks(struct fsck *f, const struct inode *file, const handle_t *blocks,
                           uint64_t length)
 {
     uint32_t count = file->file.block_count, i = 0;
     uint64_t position = 0;
-    while (i < count && blocks_length(f->nn->blocks, blocks[i]) == 0)
-        i++;
-    f->file.at = i;
-    while (i < count && position < length)
+    while (i < count && (i == 0 || position < length))
         position += blocks_length(f->nn->blocks, blocks[i++]);
     f->file.end = i;
 }
