@@ -45,8 +45,8 @@ static int check_readable(struct fsck *f, handle_t file)
     return rc;
 }
 
-/* The blocks that a reader of the whole file is told of: an empty one at the end is left out, unless
- * it is the only one. */
+/* The blocks that a reader of the whole file is told of: an empty one at the end is left out,
+ * unless it is the only one. */
 static void listed_blocks(struct fsck *f, const struct inode *file, const handle_t *blocks,
                           uint64_t length)
 {
