@@ -48,7 +48,7 @@ for c in $cases; do
   [ $first = 1 ] || heal
   IFS=: read -r how point position <<<"$c"; run_case "$how" "$point" "$position"; first=0
 done
-for i in 0 1 2; do kill -CONT "$(cat "$dir/dn$i.pid")" 2>/dev/null; done
+heal # what ended with one node may have its only replica on the last victim
 [ ${#slow[@]} = 0 ] || fail "too slow: ${slow[*]}"
 
 # closed files have all replicas that live, equal on every node, and Hadoop reads what was written

@@ -8,7 +8,7 @@ block=$((4 << 20))
 if [ "${NAMENODE:-}" = java ]; then
   dir=$scratch/cluster0; base=$(free_base); url=hdfs://127.0.0.1:$base; clusters+=("$dir")
   at_end() { "$peer" stop "$dir/java" 2>/dev/null; }
-  "$peer" namenode "$dir/java" "$base" dfs.namenode.reconstruction.pending.timeout-sec=5 || fail "the Java NameNode does not start"
+  "$peer" namenode "$dir/java" "$base" dfs.namenode.reconstruction.pending.timeout-sec=5 dfs.namenode.redundancy.considerLoad=false || fail "the Java NameNode does not start"
   for i in 0 1 2 3; do "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name dn$i "$faults" || fail "dn$i does not start"; done
   "$peer" live "$dir/java" 4 || fail "the DataNodes do not register"
 else
