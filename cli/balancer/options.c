@@ -71,7 +71,7 @@ static int value(struct words *w, const char *name, const char **ret)
 
 static int number(struct words *w, const char *name, int64_t *ret)
 {
-    const char *text;
+    const char *text = "";
     char *end;
     TRY(value(w, name, &text));
     errno = 0;

@@ -86,7 +86,7 @@ static int add_block(struct call *c, Dp__BlockCommand *body, const struct node_b
 static int order_copies(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
 {
     struct node_copy_order orders[MAX_COPIES];
-    Dp__DatanodeCommand *command;
+    Dp__DatanodeCommand *command = NULL;
     uint32_t n = nodes_take_copies(nn_of(c)->nodes, node, orders, MAX_COPIES);
     if (n == 0)
         return 0;
@@ -101,7 +101,7 @@ static int order_copies(struct call *c, uint32_t node, Dp__SendHeartbeatResponse
 static int order_invalidates(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
 {
     struct node_block *blocks = arena_array(arena_of(c), struct node_block, MAX_INVALIDATES);
-    Dp__DatanodeCommand *command;
+    Dp__DatanodeCommand *command = NULL;
     if (blocks == NULL)
         return call_no_memory(c);
     uint32_t taken = nodes_take_invalidates(nn_of(c)->nodes, node, blocks, MAX_INVALIDATES), n = 0;
@@ -120,7 +120,7 @@ static int order_invalidates(struct call *c, uint32_t node, Dp__SendHeartbeatRes
 static int order_bandwidth(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
 {
     uint64_t bandwidth = nodes_take_bandwidth(nn_of(c)->nodes, node);
-    Dp__DatanodeCommand *command;
+    Dp__DatanodeCommand *command = NULL;
     if (bandwidth == 0)
         return 0;
     NEW(c, Dp__BalancerBandwidthCommand, dp__balancer_bandwidth_command, body);
