@@ -183,7 +183,7 @@ static int find_file_system(struct admin *a, const struct admin_command *c)
 }
 
 /* Their words name a server: no default file system is needed. */
-static bool is_for_one_server(const struct admin_command *c)
+static bool is_for_one_server(const struct admin *a, const struct admin_command *c)
 {
     static int (*const runs[])(struct admin * a) = {
         admin_refresh,       admin_refresh_namenodes, admin_volume_report,
@@ -192,12 +192,12 @@ static bool is_for_one_server(const struct admin_command *c)
     for (size_t i = 0; i < ARRAY_SIZE(runs); i++)
         if (c->run == runs[i])
             return true;
-    return false;
+    return c->run == admin_reconfig && strcmp(a->argv[2], "livenodes") != 0;
 }
 
 static int run_on_server(struct admin *a, const struct admin_command *c)
 {
-    if (!is_for_one_server(c))
+    if (!is_for_one_server(a, c))
         TRY(find_file_system(a, c));
     int rc = c->run(a);
     if (rc < 0)
