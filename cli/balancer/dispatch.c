@@ -15,10 +15,17 @@
 
 enum { ANSWER_MEMORY = 512 << 20, WAIT_MS = 1000 };
 
+/* Ids of blocks; open addressing, 0: free. */
+struct id_set {
+    uint64_t *at;
+    size_t count, room;
+};
+
 struct source {
     size_t group;
     struct candidate *blocks;
     size_t count, room;
+    struct id_set seen; /* blocks that came; one that doesn't fit won't do so later */
     uint64_t scheduled; /* bytes that its tasks still want */
     uint64_t to_receive;
     int64_t moved_ms; /* when it last started a move */
@@ -33,45 +40,54 @@ struct iteration {
     struct moves *moves;
     struct source *sources;
     size_t count;
-    uint64_t *moved; /* ids, of moves that were started; a hash set with open addressing */
-    size_t moved_count, moved_room;
+    struct id_set moved; /* those whose moves were started */
     int64_t start_ms, next_call_ms;
 };
 
-/* --- what was moved already --- */
+/* --- sets of blocks --- */
 
-static bool set_has(const uint64_t *set, size_t room, uint64_t id, size_t *ret_at)
+/* The place of an id, or where it belongs. */
+static size_t id_place(const uint64_t *at, size_t room, uint64_t id)
 {
-    size_t at = (size_t)((id * 0x9e3779b97f4a7c15ULL) >> 32) & (room - 1);
-    while (set[at] != 0 && set[at] != id)
-        at = (at + 1) & (room - 1);
-    *ret_at = at;
-    return set[at] == id;
+    size_t i = (size_t)((id * 0x9e3779b97f4a7c15ULL) >> 32) & (room - 1);
+    while (at[i] != 0 && at[i] != id)
+        i = (i + 1) & (room - 1);
+    return i;
+}
+
+static bool id_set_has(const struct id_set *s, uint64_t id)
+{
+    return s->room > 0 && s->at[id_place(s->at, s->room, id)] == id;
+}
+
+static void id_set_grow(struct id_set *s)
+{
+    size_t room = s->room == 0 ? 1024 : s->room * 2;
+    uint64_t *at = text_alloc(room * sizeof(*at));
+    for (size_t i = 0; i < s->room; i++)
+        if (s->at[i] != 0)
+            at[id_place(at, room, s->at[i])] = s->at[i];
+    text_free(s->at);
+    s->at = at;
+    s->room = room;
+}
+
+/* False: it is in the set already. */
+static bool id_set_add(struct id_set *s, uint64_t id)
+{
+    if (s->count * 2 >= s->room)
+        id_set_grow(s);
+    size_t i = id_place(s->at, s->room, id);
+    if (s->at[i] == id)
+        return false;
+    s->at[i] = id;
+    s->count++;
+    return true;
 }
 
 static bool was_moved(const struct iteration *x, uint64_t id)
 {
-    size_t at;
-    return x->moved_count > 0 && set_has(x->moved, x->moved_room, id, &at);
-}
-
-static void note_moved(struct iteration *x, uint64_t id)
-{
-    size_t at;
-    if (x->moved_count * 2 >= x->moved_room) {
-        size_t room = x->moved_room == 0 ? 1024 : x->moved_room * 2;
-        uint64_t *set = text_alloc(room * sizeof(*set));
-        for (size_t i = 0; i < x->moved_room; i++)
-            if (x->moved[i] != 0 && !set_has(set, room, x->moved[i], &at))
-                set[at] = x->moved[i];
-        text_free(x->moved);
-        x->moved = set;
-        x->moved_room = room;
-    }
-    if (!set_has(x->moved, x->moved_room, id, &at)) {
-        x->moved[at] = id;
-        x->moved_count++;
-    }
+    return id_set_has(&x->moved, id);
 }
 
 /* --- blocks of a source --- */
@@ -93,17 +109,9 @@ static bool fits_a_task(const struct iteration *x, const struct source *s,
     return false;
 }
 
-static bool is_known(const struct source *s, uint64_t id)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->blocks[i].id == id)
-            return true;
-    return false;
-}
-
 static void add_block(struct iteration *x, struct source *s, const struct candidate *c)
 {
-    if (was_moved(x, c->id) || is_known(s, c->id) || !fits_a_task(x, s, c))
+    if (was_moved(x, c->id) || !id_set_add(&s->seen, c->id) || !fits_a_task(x, s, c))
         return;
     if (s->count == s->room) {
         s->room = s->room == 0 ? 256 : s->room * 2;
@@ -178,7 +186,7 @@ static bool start_block(struct iteration *x, struct source *s, struct plan_task 
         return false;
     o.target = target->node;
     o.type = target->type;
-    note_moved(x, c->id);
+    (void)id_set_add(&x->moved, c->id); /* it isn't there: see above */
     s->scheduled -= o.length < s->scheduled ? o.length : s->scheduled;
     t->size -= o.length < t->size ? o.length : t->size;
     moves_start(x->moves, &o);
@@ -298,10 +306,12 @@ int dispatch(struct cluster *c, const struct dispatch_settings *s, struct plan *
     set_up(&x);
     run(&x);
     moves_finish(moves);
-    for (size_t i = 0; i < x.count; i++)
+    for (size_t i = 0; i < x.count; i++) {
         text_free(x.sources[i].blocks);
+        text_free(x.sources[i].seen.at);
+    }
     text_free(x.sources);
-    text_free(x.moved);
+    text_free(x.moved.at);
     if (balancer_interrupted())
         return fail(err, ERR_INTERRUPTED, "interrupted");
     return 0;

@@ -287,12 +287,13 @@ int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool q
 
 /* --- to another volume of this node ---
  * The copy is made beside the map, in the temporary folder of the new volume, and read through a
- * reader, so a rotten replica is found instead of copied. Then, under the pool's lock, the record
- * changes volume if it is still the same finalized replica: a writer that appended meanwhile wins,
- * and the copy goes.
- * Invariant: the files of the new place are whole (and on disk, if configured) before the record
- * names them, and those of the old place go after that; after a crash in between the start-up scan
- * finds two good replicas and keeps one. */
+ * reader, so a rotten replica is found instead of copied. Then, under the pool's lock, it gets its
+ * final name and the record changes volume if it is still the same finalized replica: a writer that
+ * appended or another move that was faster wins, and the copy goes.
+ * Invariants: (1) the bytes of the new place are whole (and on disk, if configured) before the
+ * record names it; (2) the files of the old place go after the new names are on disk: after a crash
+ * in between the start-up scan finds two good replicas and keeps one; (3) only the lock's holder
+ * touches finalized names here, so no file goes that the record names. */
 
 enum { PIECE = 1 << 20 }; /* about; whole chunks */
 
@@ -362,18 +363,16 @@ static int copy_data(struct relocation *x, struct err *err)
 }
 
 /* From the temporary folder to the finalized one of the new volume, checksums first. */
-static int publish_copies(const struct relocation *x, struct err *err)
+static int rename_copies(const struct relocation *x, const char *dir, struct err *err)
 {
-    struct store_path from, to, dir;
+    struct store_path from, to;
     const struct block *b = &x->from.block;
-    layout_dir(&dir, x->to, x->pool->id, PLACE_FINALIZED, b->id);
     layout_meta(&from, x->to, x->pool->id, PLACE_TMP, b->id, b->gen_stamp);
     layout_meta(&to, x->to, x->pool->id, PLACE_FINALIZED, b->id, b->gen_stamp);
-    TRY(writer_rename(from.text, to.text, dir.text, err));
+    TRY(writer_rename(from.text, to.text, dir, err));
     layout_data(&from, x->to, x->pool->id, PLACE_TMP, b->id);
     layout_data(&to, x->to, x->pool->id, PLACE_FINALIZED, b->id);
-    TRY(writer_rename(from.text, to.text, dir.text, err));
-    return x->pool->store->durable ? durable_sync_dir(dir.text, err) : 0;
+    return writer_rename(from.text, to.text, dir, err);
 }
 
 /* With the lock: nothing happened to it since the copy began. */
@@ -387,24 +386,70 @@ static struct replica *unchanged(const struct relocation *x)
     return r;
 }
 
-static int change_record(const struct relocation *x, struct err *err)
+static void change_volume(const struct relocation *x, struct replica *r)
 {
-    struct block_pool *p = x->pool;
-    pthread_mutex_lock(&p->lock);
+    replica_account(x->pool, r->volume, -layout_used(r->length));
+    atomic_fetch_sub(&x->from.volume->replicas, 1);
+    r->volume = (uint8_t)x->to->index;
+    replica_account(x->pool, r->volume, layout_used(r->length));
+    atomic_fetch_add(&x->to->replicas, 1);
+}
+
+/* Names and record change together: while the record names the old volume, a finalized file of
+ * that block on the new one can't be another replica that lives. */
+static int publish_locked(const struct relocation *x, const char *dir, struct err *err)
+{
     struct replica *r = volume_works(x->to) ? unchanged(x) : NULL;
-    if (r != NULL) {
-        replica_account(p, r->volume, -layout_used(r->length));
-        atomic_fetch_sub(&x->from.volume->replicas, 1);
-        r->volume = (uint8_t)x->to->index;
-        replica_account(p, r->volume, layout_used(r->length));
-        atomic_fetch_add(&x->to->replicas, 1);
+    if (r == NULL)
+        return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu was changed while it was moved",
+                    (long long)x->from.block.id, (unsigned long long)x->from.block.gen_stamp);
+    int rc = rename_copies(x, dir, err);
+    if (rc == 0)
+        change_volume(x, r);
+    else
+        replica_unlink(x->pool, x->to, PLACE_FINALIZED, &x->from.block);
+    return rc;
+}
+
+static int publish(const struct relocation *x, struct err *err)
+{
+    struct store_path dir;
+    layout_dir(&dir, x->to, x->pool->id, PLACE_FINALIZED, x->from.block.id);
+    pthread_mutex_lock(&x->pool->lock);
+    int rc = publish_locked(x, dir.text, err);
+    pthread_mutex_unlock(&x->pool->lock);
+    return rc;
+}
+
+/* Those that this move has made: files of the same name may be somebody else's. */
+static void drop_copies(const struct relocation *x)
+{
+    struct store_path path;
+    const struct block *b = &x->from.block;
+    layout_data(&path, x->to, x->pool->id, PLACE_TMP, b->id);
+    if (x->data_fd >= 0)
+        unlink_logged(path.text);
+    layout_meta(&path, x->to, x->pool->id, PLACE_TMP, b->id, b->gen_stamp);
+    if (x->meta_fd >= 0)
+        unlink_logged(path.text);
+}
+
+/* Unless the record came back to their volume meanwhile. Without the new names on disk they stay
+ * for the next start. */
+static void drop_old_files(const struct relocation *x)
+{
+    struct store_path dir;
+    struct err err = {0};
+    layout_dir(&dir, x->to, x->pool->id, PLACE_FINALIZED, x->from.block.id);
+    if (x->pool->store->durable && durable_sync_dir(dir.text, &err) != 0) {
+        (void)volume_error(x->to, &err);
+        return;
     }
-    pthread_mutex_unlock(&p->lock);
-    if (r != NULL)
-        return 0;
-    replica_unlink(p, x->to, PLACE_FINALIZED, &x->from.block);
-    return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu was changed while it was moved",
-                (long long)x->from.block.id, (unsigned long long)x->from.block.gen_stamp);
+    pthread_mutex_lock(&x->pool->lock);
+    const struct replica *r = replica_find(x->pool, x->from.block.id);
+    if (r == NULL || r->volume != x->from.volume->index)
+        replica_unlink(x->pool, x->from.volume, PLACE_FINALIZED, &x->from.block);
+    pthread_mutex_unlock(&x->pool->lock);
 }
 
 static int relocate(struct relocation *x, struct err *err)
@@ -414,14 +459,14 @@ static int relocate(struct relocation *x, struct err *err)
     if (rc == 0)
         rc = copy_data(x, &own);
     if (rc == 0)
-        rc = publish_copies(x, &own);
-    if (rc == 0)
-        return change_record(x, err);
-    if (x->meta_fd >= 0) { /* else there is a file of that name, somebody else's */
-        replica_unlink(x->pool, x->to, PLACE_TMP, &x->from.block);
-        replica_unlink(x->pool, x->to, PLACE_FINALIZED, &x->from.block);
+        rc = publish(x, &own);
+    if (rc == 0) {
+        pool_tell(x->pool, STORE_RECEIVED, x->to, &x->from.block); /* before the old files go */
+        drop_old_files(x);
+        return 0;
     }
-    if (rc != ERR_CHECKSUM && rc != ERR_NO_MEMORY)
+    drop_copies(x);
+    if (rc != ERR_CHECKSUM && rc != ERR_NO_MEMORY && rc != ERR_NO_REPLICA)
         (void)volume_error(x->to, &own);
     if (err != NULL)
         *err = own;
@@ -460,10 +505,6 @@ int replica_relocate(struct block_pool *p, const struct block *block, enum stora
         rc = relocate(&x, err);
     end_relocation(&x);
     replica_close(&x.from);
-    if (rc == 0 && !there) {
-        pool_tell(p, STORE_RECEIVED, x.to, &x.from.block); /* before the old files go */
-        replica_unlink(p, x.from.volume, PLACE_FINALIZED, &x.from.block);
-    }
     return rc;
 }
 

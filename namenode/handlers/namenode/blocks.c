@@ -140,10 +140,11 @@ static int locate(struct call *c, handle_t block, const struct block_info *info,
 
 static bool is_hot(struct call *c, const Np__GetBlocksRequest *req, handle_t owner)
 {
-    if (req->time_interval == 0 || owner == 0)
+    int64_t interval_ms = (int64_t)req->time_interval; /* a Java long: it may be negative */
+    if (interval_ms <= 0 || owner == 0)
         return false;
     const struct inode *file = ns_inode(ns_of(c), owner);
-    return (int64_t)file->file.atime_ms >= c->now_ms - (int64_t)req->time_interval;
+    return (int64_t)file->file.atime_ms >= c->now_ms - interval_ms;
 }
 
 static int visit(struct call *c, const Np__GetBlocksRequest *req, struct blocks_progress *p,

@@ -129,3 +129,81 @@ Test(relocate, a_rotten_replica_stays_where_it_is)
     cr_assert_eq(relocate(1001, STORAGE_ARCHIVE, &err), ERR_CHECKSUM);
     cr_assert(is_there(0) && !is_there(1));
 }
+
+/* --- what happens while the copy is under way --- */
+
+static void make_again(enum storage_type type)
+{
+    struct replica_writer w;
+    struct err err = {0};
+    uint8_t sums[64];
+    struct replica_request q = {{1, 1001, 3000}, REPLICA_RBW, type, kind};
+    crc_compute(kind, bytes, sizeof(bytes), sums);
+    cr_assert_eq(replica_create(pool, &q, &w, &err), 0, "%s", err.text);
+    cr_assert_eq(replica_append(&w, 0, bytes, sizeof(bytes), sums, crc_sums_size(kind, 3000), &err),
+                 0);
+    cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
+}
+
+/* The NameNode has it deleted; a new copy comes in at once, on the volume that the move goes to. */
+static void replace(void *ctx, uint64_t n)
+{
+    struct err err = {0};
+    struct replica_info info;
+    (void)ctx, (void)n;
+    cr_assert_eq(replica_remove(pool, 1, 1001, false, &err), 0, "%s", err.text);
+    while (replica_look(pool, 1, &info))
+        usleep(1000);
+    make_again(STORAGE_ARCHIVE);
+}
+
+static int relocate_with(void (*use)(void *ctx, uint64_t n), struct err *err)
+{
+    struct block b = {1, 1001, 3000};
+    *err = (struct err){0};
+    return replica_relocate(pool, &b, STORAGE_ARCHIVE, use, NULL, err);
+}
+
+Test(relocate, a_replica_that_came_to_the_target_meanwhile_lives)
+{
+    struct err err;
+    cr_assert_eq(relocate_with(replace, &err), ERR_NO_REPLICA, "%s", err.text);
+    expect_on(STORAGE_ARCHIVE);
+    store_close(s);
+    open_store();
+    expect_on(STORAGE_ARCHIVE);
+}
+
+/* As above, and then the move fails in its middle. */
+static void replace_and_rot(void *ctx, uint64_t n)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/v0/current/BP-1/current/finalized/subdir0/subdir0/blk_1",
+             base);
+    int fd = open(path, O_RDWR);
+    cr_assert_eq(pwrite(fd, "x", 1, 700), 1);
+    close(fd);
+    replace(ctx, n);
+}
+
+Test(relocate, a_move_that_fails_takes_nothing_of_others_away)
+{
+    struct err err;
+    cr_assert_eq(relocate_with(replace_and_rot, &err), ERR_CHECKSUM, "%s", err.text);
+    expect_on(STORAGE_ARCHIVE);
+}
+
+/* Two orders for the same move: the second one finds the copy of the first. */
+static void relocate_again(void *ctx, uint64_t n)
+{
+    struct err err;
+    (void)ctx, (void)n;
+    cr_assert_neq(relocate(1001, STORAGE_ARCHIVE, &err), 0);
+}
+
+Test(relocate, twice_at_a_time)
+{
+    struct err err;
+    cr_assert_eq(relocate_with(relocate_again, &err), 0, "%s", err.text);
+    expect_on(STORAGE_ARCHIVE);
+}
