@@ -103,10 +103,10 @@ int volume_choose_among(struct volume_chooser *c, enum storage_type type,
                         const struct volume_candidate *candidates, size_t count, uint64_t need,
                         size_t *ret_slot, struct err *err)
 {
-    CHECK((int)type < STORAGE_TYPE_END && count <= STORE_MAX_VOLUMES);
-    if (count == 0)
+    if (count == 0) /* also a type from outside that nobody knows */
         return fail(err, ERR_NO_SPACE, "no working volume of storage type %s",
                     storage_type_name(type));
+    CHECK((int)type < STORAGE_TYPE_END && count <= STORE_MAX_VOLUMES);
     if (c->policy == CHOOSE_AVAILABLE_SPACE)
         return by_space(c, type, candidates, count, need, ret_slot, err);
     return round_robin(c, type, candidates, count, need, ret_slot, err);
