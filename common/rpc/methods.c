@@ -12,6 +12,8 @@
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, CLIENT_##name},
 #define DATANODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, DATANODE_##name},
+#define LIFELINE(name, request, response) \
+    {#name, &request##_request__descriptor, &response##_response__descriptor, LIFELINE_##name},
 #define NAMENODE(name, stem) \
     {#name, &stem##_request__descriptor, &stem##_response__descriptor, NAMENODE_##name},
 #define DATANODE_IPC(name, stem) \
@@ -35,6 +37,7 @@
 
 const struct rpc_method rpc_client_methods[] = {CLIENT_METHODS(CLIENT)};
 const struct rpc_method rpc_datanode_methods[] = {DATANODE_METHODS(DATANODE)};
+const struct rpc_method rpc_lifeline_methods[] = {LIFELINE_METHODS(LIFELINE)};
 const struct rpc_method rpc_namenode_methods[] = {NAMENODE_METHODS(NAMENODE)};
 const struct rpc_method rpc_datanode_ipc_methods[] = {DATANODE_IPC_METHODS(DATANODE_IPC)};
 const struct rpc_method rpc_inter_datanode_methods[] = {INTER_DATANODE_METHODS(INTER_DATANODE)};

@@ -134,6 +134,7 @@ must_use int rpc_check_strings(const ProtobufCMessageDescriptor *descriptor, str
 /* methods.def of proto/ as tables: the methods of each protocol, for servers and clients alike. */
 extern const struct rpc_method rpc_client_methods[];       /* ClientProtocol */
 extern const struct rpc_method rpc_datanode_methods[];     /* DatanodeProtocol */
+extern const struct rpc_method rpc_lifeline_methods[];     /* DatanodeLifelineProtocol */
 extern const struct rpc_method rpc_namenode_methods[];     /* NamenodeProtocol */
 extern const struct rpc_method rpc_datanode_ipc_methods[]; /* ClientDatanodeProtocol */
 extern const struct rpc_method rpc_inter_datanode_methods[];
@@ -157,6 +158,12 @@ enum datanode_method {
     DATANODE_METHODS(M)
 #undef M
         DATANODE_METHOD_COUNT
+};
+enum lifeline_method {
+#define M(name, ...) LIFELINE_##name,
+    LIFELINE_METHODS(M)
+#undef M
+        LIFELINE_METHOD_COUNT
 };
 enum namenode_method {
 #define M(name, type) NAMENODE_##name,
@@ -220,6 +227,7 @@ enum generic_refresh_method {
 };
 #define RPC_CLIENT_PROTOCOL         "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 #define RPC_DATANODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.DatanodeProtocol"
+#define RPC_LIFELINE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.DatanodeLifelineProtocol"
 #define RPC_NAMENODE_PROTOCOL       "org.apache.hadoop.hdfs.server.protocol.NamenodeProtocol"
 #define RPC_DATANODE_IPC_PROTOCOL   "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol"
 #define RPC_INTER_DATANODE_PROTOCOL "org.apache.hadoop.hdfs.server.protocol.InterDatanodeProtocol"

@@ -92,14 +92,14 @@ static int take_namespace(struct actor *a, const Dp__NamespaceInfo *info, struct
         return fail(err, ERR_PROTOCOL, "the NameNode's identity is too long");
     struct block_pool *pool;
     TRY(store_attach(c->options.store, &id, &pool, err));
+    pthread_mutex_lock(&a->lock);
     a->pool = pool;
     a->namespace_id = id.namespace_id;
     a->ctime = id.ctime;
-    a->buffers = info->has_capabilities && (info->capabilities & 1) != 0;
     snprintf(a->cluster_id, sizeof(a->cluster_id), "%s", id.cluster_id);
-    pthread_mutex_lock(&a->lock);
     snprintf(a->pool_id, sizeof(a->pool_id), "%s", id.pool_id);
     pthread_mutex_unlock(&a->lock);
+    a->buffers = info->has_capabilities && (info->capabilities & 1) != 0;
     return 0;
 }
 
@@ -130,6 +130,7 @@ static int handshake_in(struct actor *a, struct arena *arena, struct err *err)
     a->register_again = false;
     a->next_heartbeat_ms = 0;
     atomic_store(&a->registered, true);
+    lifeline_postpone(a, clock_monotonic_ms());
     log_info("registered namenode=%s pool=%s cluster=%s uuid=%s", a->name, a->pool_id,
              a->cluster_id, store_uuid(a->control->options.store));
     return 0;
@@ -226,6 +227,7 @@ static int serve_turn(struct actor *a, struct err *err)
     bool full = full_due(a, now_ms);
     if (heartbeat_due(a, now_ms)) {
         a->next_heartbeat_ms = now_ms + interval_ms;
+        lifeline_postpone(a, now_ms);
         TRY(heartbeat_send(a, err));
         note_reachable(a);
     }

@@ -53,14 +53,16 @@ static void actor_init(struct control *c, struct actor *a)
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_mutex_init(&a->lock, NULL) == 0);
     CHECK(pthread_cond_init(&a->wake, &attr) == 0);
+    CHECK(pthread_cond_init(&a->lifeline_wake, &attr) == 0);
     pthread_condattr_destroy(&attr);
     a->control = c;
 }
 
 /* A free place is for this NameNode from now on. */
-static void actor_use(struct actor *a, const struct addr *addr)
+static void actor_use(struct actor *a, const struct addr *addr, const struct addr *lifeline)
 {
     a->addr = *addr;
+    a->lifeline_addr = *lifeline;
     a->stopping = a->refused = false;
     a->active = a->unreachable = a->register_again = false;
     a->lease_id = 0;
@@ -71,6 +73,7 @@ static void actor_use(struct actor *a, const struct addr *addr)
 static void actor_fini(struct actor *a)
 {
     queue_fini(&a->queue);
+    pthread_cond_destroy(&a->lifeline_wake);
     pthread_cond_destroy(&a->wake);
     pthread_mutex_destroy(&a->lock);
 }
@@ -90,9 +93,9 @@ int control_new(const struct control_options *o, struct control **ret, struct er
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         control_configure(c, o->conf, keys[i]);
     struct rpc_client_options rpc = {.call_timeout_ms = CALL_TIMEOUT_MS};
-    struct addr addrs[MAX_NAMENODES];
+    struct addr addrs[MAX_NAMENODES], lifelines[MAX_NAMENODES];
     size_t count = 0;
-    int rc = namenodes_of(o->conf, addrs, &count, err);
+    int rc = namenodes_with_lifelines(o->conf, addrs, lifelines, &count, err);
     if (rc == 0)
         rc = rpc_client_new(&rpc, &c->rpc, err);
     if (rc != 0) {
@@ -100,20 +103,29 @@ int control_new(const struct control_options *o, struct control **ret, struct er
         return rc;
     }
     for (size_t i = 0; i < count; i++)
-        actor_use(&c->actors[i], &addrs[i]);
+        actor_use(&c->actors[i], &addrs[i], &lifelines[i]);
     store_listen(o->store, on_event, c);
     store_watch(o->store, on_notice, c);
     *ret = c;
     return 0;
 }
 
-static int actor_start(struct actor *a, struct err *err)
+static int start_thread(pthread_t *ret, void *(*run)(void *), struct actor *a, bool *ret_started,
+                        struct err *err)
 {
-    int rc = pthread_create(&a->thread, NULL, actor_thread, a);
+    int rc = pthread_create(ret, NULL, run, a);
     if (rc != 0)
         return fail(err, ERR_IO, "starting a thread: %s", strerror(rc));
-    a->started = true;
+    *ret_started = true;
     return 0;
+}
+
+static int actor_start(struct actor *a, struct err *err)
+{
+    TRY(start_thread(&a->thread, actor_thread, a, &a->started, err));
+    if (a->lifeline_addr.host[0] == '\0')
+        return 0;
+    return start_thread(&a->lifeline_thread, lifeline_thread, a, &a->lifeline_started, err);
 }
 
 int control_run(struct control *c, uint16_t ipc_port, struct err *err)
@@ -130,6 +142,7 @@ static void actor_tell_stop(struct actor *a)
     pthread_mutex_lock(&a->lock);
     a->stopping = true;
     pthread_cond_signal(&a->wake);
+    pthread_cond_signal(&a->lifeline_wake);
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -138,7 +151,9 @@ static void actor_join(struct actor *a)
 {
     if (a->started)
         pthread_join(a->thread, NULL);
-    a->started = false;
+    if (a->lifeline_started)
+        pthread_join(a->lifeline_thread, NULL);
+    a->started = a->lifeline_started = false;
 }
 
 void control_end(struct control *c)
@@ -193,7 +208,8 @@ static void actor_leave(struct actor *a)
     log_info("this NameNode is served no more namenode=%s", a->name);
 }
 
-static int actor_join_in(struct control *c, const struct addr *addr, struct err *err)
+static int actor_join_in(struct control *c, const struct addr *addr, const struct addr *lifeline,
+                         struct err *err)
 {
     struct actor *free_place = NULL;
     for (size_t i = 0; i < MAX_NAMENODES; i++) {
@@ -209,16 +225,16 @@ static int actor_join_in(struct control *c, const struct addr *addr, struct err 
     }
     if (free_place == NULL)
         return fail(err, ERR_CONFIG, "more than %d NameNodes", MAX_NAMENODES);
-    actor_use(free_place, addr);
+    actor_use(free_place, addr, lifeline);
     log_info("one more NameNode is served namenode=%s", free_place->name);
     return actor_start(free_place, err);
 }
 
 int control_refresh(struct control *c, const struct conf *now, struct err *err)
 {
-    struct addr addrs[MAX_NAMENODES];
+    struct addr addrs[MAX_NAMENODES], lifelines[MAX_NAMENODES];
     size_t count = 0;
-    TRY(namenodes_of(now, addrs, &count, err));
+    TRY(namenodes_with_lifelines(now, addrs, lifelines, &count, err));
     int rc = 0;
     pthread_mutex_lock(&c->refresh_lock);
     if (c->ended)
@@ -227,7 +243,7 @@ int control_refresh(struct control *c, const struct conf *now, struct err *err)
         if (atomic_load(&c->actors[i].used) && !is_in(&c->actors[i].addr, addrs, count))
             actor_leave(&c->actors[i]);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = actor_join_in(c, &addrs[i], err);
+        rc = actor_join_in(c, &addrs[i], &lifelines[i], err);
     pthread_mutex_unlock(&c->refresh_lock);
     return rc;
 }

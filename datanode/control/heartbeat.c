@@ -39,11 +39,11 @@ static Hdfs__StorageReport *storage_report(struct arena *arena, const struct vol
     return r->storage == NULL ? NULL : r;
 }
 
-static int add_reports(struct actor *a, Dp__SendHeartbeatRequest *request, struct arena *arena,
-                       struct err *err)
+static int add_reports(struct actor *a, struct block_pool *pool, Dp__SendHeartbeatRequest *request,
+                       struct arena *arena, struct err *err)
 {
     struct volume_info volumes[STORE_MAX_VOLUMES];
-    size_t count = store_volumes(a->control->options.store, a->pool, volumes);
+    size_t count = store_volumes(a->control->options.store, pool, volumes);
     request->reports = arena_array(arena, Hdfs__StorageReport *, count);
     for (size_t i = 0; request->reports != NULL && i < count; i++) {
         if (volumes[i].failed) /* a storage that is not named is a failed one */
@@ -81,19 +81,26 @@ static int add_failures(struct actor *a, Dp__SendHeartbeatRequest *request, stru
     return 0;
 }
 
-static int build(struct actor *a, Dp__SendHeartbeatRequest *request, struct arena *arena,
-                 struct err *err)
+int heartbeat_figures(struct actor *a, struct block_pool *pool, Dp__SendHeartbeatRequest *request,
+                      struct arena *arena, struct err *err)
 {
     const struct control_options *o = &a->control->options;
-    request->registration = actor_registration(a, arena);
-    if (request->registration == NULL)
-        return fail(err, ERR_NO_MEMORY, "no memory for a heartbeat");
-    TRY(add_reports(a, request, arena, err));
+    TRY(add_reports(a, pool, request, arena, err));
     TRY(add_failures(a, request, arena, err));
     request->has_xmits_in_progress = request->has_xceiver_count = true;
     request->xmits_in_progress = copier_active(o->copier);
     request->xceiver_count = o->transfers(o->transfers_ctx);
     request->has_cache_capacity = request->has_cache_used = true;
+    return 0;
+}
+
+static int build(struct actor *a, Dp__SendHeartbeatRequest *request, struct arena *arena,
+                 struct err *err)
+{
+    request->registration = actor_registration(a, arena);
+    if (request->registration == NULL)
+        return fail(err, ERR_NO_MEMORY, "no memory for a heartbeat");
+    TRY(heartbeat_figures(a, a->pool, request, arena, err));
     request->has_request_full_block_report_lease = true;
     request->request_full_block_report_lease =
         a->lease_id == 0 && a->next_full_ms <= clock_monotonic_ms();

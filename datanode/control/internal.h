@@ -31,15 +31,16 @@ struct event_queue {
 
 struct actor {
     struct control *control;
-    struct addr addr;
+    struct addr addr, lifeline_addr; /* without a host: no lifeline */
     char name[300];
-    pthread_t thread;
-    bool started;
+    pthread_t thread, lifeline_thread;
+    bool started, lifeline_started;
     atomic_bool used;    /* false: a free place */
     atomic_bool refused; /* by the NameNode, for good */
 
     pthread_mutex_t lock; /* guards what follows, up to stopping */
-    pthread_cond_t wake;
+    pthread_cond_t wake, lifeline_wake;
+    int64_t lifeline_due_ms;
     struct event_queue queue;
     char pool_id[256]; /* "" until the first handshake */
     struct block bad[MAX_BAD];
@@ -49,11 +50,13 @@ struct actor {
     char error_text[512];
     bool stopping;
 
-    /* the actor's thread only */
+    /* written by the actor's thread only, under the lock; others read them under it */
     struct block_pool *pool;
     uint32_t namespace_id;
     uint64_t ctime;
     char cluster_id[128];
+
+    /* the actor's thread only */
     bool buffers; /* it takes reports in buffers */
     uint64_t lease_id;
     int64_t next_heartbeat_ms, next_full_ms, next_incremental_ms;
@@ -82,6 +85,10 @@ struct control {
 /* namenodes.c */
 must_use int namenodes_of(const struct conf *conf, struct addr out[MAX_NAMENODES],
                           size_t *ret_count, struct err *err);
+/* The same with the addresses for lifelines, those without a host where there is none. */
+must_use int namenodes_with_lifelines(const struct conf *conf, struct addr out[MAX_NAMENODES],
+                                      struct addr lifelines[MAX_NAMENODES], size_t *ret_count,
+                                      struct err *err);
 /* "3.4.3-x" against "2.1.0-beta": by the numbers, then a qualifier is less than none. */
 int version_compare(const char *a, const char *b);
 
@@ -98,7 +105,17 @@ void *actor_thread(void *actor);
 
 /* heartbeat.c */
 must_use int heartbeat_send(struct actor *a, struct err *err);
+/* Storages, failed volumes and load; from any thread. */
+must_use int heartbeat_figures(struct actor *a, struct block_pool *pool,
+                               Dp__SendHeartbeatRequest *request, struct arena *arena,
+                               struct err *err);
 Hdfs__DatanodeStorage *storage_message(struct arena *arena, const char *id, enum storage_type type);
+
+/* lifeline.c */
+int64_t lifeline_interval_ms(const struct control *c);
+/* A heartbeat goes out now: a lifeline is due when none follows in time. */
+void lifeline_postpone(struct actor *a, int64_t now_ms);
+void *lifeline_thread(void *actor);
 
 /* incremental.c */
 void queue_add(struct event_queue *q, const struct event *e);

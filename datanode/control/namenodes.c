@@ -8,19 +8,35 @@
 
 enum { DEFAULT_PORT = 8020 };
 
-static int add(const char *text, const char *what, struct addr out[MAX_NAMENODES], size_t *count,
-               struct err *err)
+struct found {
+    struct addr *out, *lifelines;
+    size_t count;
+};
+
+static int add(const char *text, const char *what, struct found *f, struct err *err)
 {
-    if (*count == MAX_NAMENODES)
+    if (f->count == MAX_NAMENODES)
         return fail(err, ERR_CONFIG, "more than %d NameNodes", MAX_NAMENODES);
-    TRY(addr_parse(text, DEFAULT_PORT, what, &out[*count], err));
-    ++*count;
+    TRY(addr_parse(text, DEFAULT_PORT, what, &f->out[f->count], err));
+    f->lifelines[f->count++] = (struct addr){0};
     return 0;
 }
 
+/* The lifeline of the NameNode that was added last. */
+static int add_lifeline(const struct conf *conf, const char *suffix, struct found *f,
+                        struct err *err)
+{
+    char key[512];
+    int n = snprintf(key, sizeof(key), "%s%s", conf_name(CONF_nn_lifeline_address), suffix);
+    const char *value = n < (int)sizeof(key) ? conf_raw(conf, key) : NULL;
+    if (value == NULL || value[0] == '\0')
+        return 0;
+    return addr_parse(value, 0, key, &f->lifelines[f->count - 1], err);
+}
+
 /* The service address of one NameNode, else its RPC address; suffix ".ns.nn", ".ns" or "". */
-static int add_configured(const struct conf *conf, const char *suffix,
-                          struct addr out[MAX_NAMENODES], size_t *count, struct err *err)
+static int add_configured(const struct conf *conf, const char *suffix, struct found *f,
+                          struct err *err)
 {
     static const char *const keys[] = {"dfs.namenode.servicerpc-address",
                                        "dfs.namenode.rpc-address"};
@@ -28,14 +44,16 @@ static int add_configured(const struct conf *conf, const char *suffix,
         char key[512];
         int n = snprintf(key, sizeof(key), "%s%s", keys[i], suffix);
         const char *value = n < (int)sizeof(key) ? conf_raw(conf, key) : NULL;
-        if (value != NULL && value[0] != '\0')
-            return add(value, key, out, count, err);
+        if (value != NULL && value[0] != '\0') {
+            TRY(add(value, key, f, err));
+            return add_lifeline(conf, suffix, f, err);
+        }
     }
     return 0;
 }
 
-static int add_service(const struct conf *conf, const char *service, struct addr out[MAX_NAMENODES],
-                       size_t *count, struct err *err)
+static int add_service(const struct conf *conf, const char *service, struct found *f,
+                       struct err *err)
 {
     char key[512], suffix[512];
     char **names = NULL;
@@ -44,19 +62,18 @@ static int add_service(const struct conf *conf, const char *service, struct addr
     const char *value = conf_raw(conf, key);
     if (value == NULL || value[0] == '\0') {
         snprintf(suffix, sizeof(suffix), ".%s", service);
-        return add_configured(conf, suffix, out, count, err);
+        return add_configured(conf, suffix, f, err);
     }
     int rc = conf_list(value, &names, &name_count);
     for (size_t i = 0; rc == 0 && i < name_count; i++) {
         snprintf(suffix, sizeof(suffix), ".%s.%s", service, names[i]);
-        rc = add_configured(conf, suffix, out, count, err);
+        rc = add_configured(conf, suffix, f, err);
     }
     conf_list_free(names, name_count);
     return rc;
 }
 
-static int add_default_fs(const struct conf *conf, struct addr out[MAX_NAMENODES], size_t *count,
-                          struct err *err)
+static int add_default_fs(const struct conf *conf, struct found *f, struct err *err)
 {
     const char *fs = conf_str(conf, CONF_default_fs);
     if (strncmp(fs, "hdfs://", 7) != 0)
@@ -66,7 +83,8 @@ static int add_default_fs(const struct conf *conf, struct addr out[MAX_NAMENODES
     if (size == 0 || size >= sizeof(authority))
         return fail(err, ERR_CONFIG, "fs.defaultFS: %s has no usable host", fs);
     snprintf(authority, sizeof(authority), "%.*s", (int)size, fs + 7);
-    return add(authority, "fs.defaultFS", out, count, err);
+    TRY(add(authority, "fs.defaultFS", f, err));
+    return add_lifeline(conf, "", f, err);
 }
 
 /* The nameservices whose blocks are kept here: those named as internal, else all. */
@@ -97,22 +115,31 @@ static int services_of(const struct conf *conf, char ***ret, size_t *ret_count, 
 int namenodes_of(const struct conf *conf, struct addr out[MAX_NAMENODES], size_t *ret_count,
                  struct err *err)
 {
+    struct addr lifelines[MAX_NAMENODES];
+    return namenodes_with_lifelines(conf, out, lifelines, ret_count, err);
+}
+
+int namenodes_with_lifelines(const struct conf *conf, struct addr out[MAX_NAMENODES],
+                             struct addr lifelines[MAX_NAMENODES], size_t *ret_count,
+                             struct err *err)
+{
+    struct found f = {out, lifelines, 0};
     char **services = NULL;
-    size_t service_count = 0, count = 0;
+    size_t service_count = 0;
     int rc = services_of(conf, &services, &service_count, err);
     for (size_t i = 0; rc == 0 && i < service_count; i++)
-        rc = add_service(conf, services[i], out, &count, err);
+        rc = add_service(conf, services[i], &f, err);
     conf_list_free(services, service_count);
     TRY(rc);
-    if (count == 0)
-        TRY(add_configured(conf, "", out, &count, err));
-    if (count == 0)
-        TRY(add_default_fs(conf, out, &count, err));
-    if (count == 0)
+    if (f.count == 0)
+        TRY(add_configured(conf, "", &f, err));
+    if (f.count == 0)
+        TRY(add_default_fs(conf, &f, err));
+    if (f.count == 0)
         return fail(err, ERR_CONFIG,
                     "no NameNode is configured: set dfs.namenode.rpc-address, "
                     "dfs.namenode.servicerpc-address or fs.defaultFS (hdfs://host:port)");
-    *ret_count = count;
+    *ret_count = f.count;
     return 0;
 }
 

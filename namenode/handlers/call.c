@@ -45,6 +45,11 @@ int handle_datanode_call(struct call *c)
     return handler != NULL ? handler(c) : no_such_method(c);
 }
 
+int handle_lifeline_call(struct call *c)
+{
+    return c->rpc->method->tag == LIFELINE_sendLifeline ? dn_sendLifeline(c) : no_such_method(c);
+}
+
 int handle_namenode_call(struct call *c)
 {
     handler_fn *handler = namenode_handlers[c->rpc->method->tag];

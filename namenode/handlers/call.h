@@ -125,6 +125,7 @@ SERVED_CLIENT_METHODS(H)
 #define H(name) handler_fn dn_##name;
 SERVED_DATANODE_METHODS(H)
 #undef H
+handler_fn dn_sendLifeline; /* of the protocol for lifelines */
 #define H(name) handler_fn np_##name;
 SERVED_NAMENODE_METHODS(H)
 #undef H

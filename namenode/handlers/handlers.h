@@ -99,6 +99,7 @@ enum {
 /* 0: c->response is set. Negative: c->err is set. CALL_TAKEN: don't touch the rpc_call any more. */
 int handle_client_call(struct call *c);   /* method tags: enum client_method */
 int handle_datanode_call(struct call *c); /* method tags: enum datanode_method */
+int handle_lifeline_call(struct call *c); /* method tags: enum lifeline_method */
 int handle_namenode_call(struct call *c); /* method tags: enum namenode_method */
 int handle_ha_call(struct call *c);       /* method tags: enum ha_method */
 

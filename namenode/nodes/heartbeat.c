@@ -156,7 +156,7 @@ int nodes_heartbeat(struct nodes *n, uint32_t i, const struct node_heartbeat *h,
     node->cache_used = h->cache_used;
     node->heard_ms = mono_ms;
     node->heard_wall_ms = now_ms;
-    node->heard_since_registration = true;
+    node->heard_since_registration |= !h->lifeline;
     return 0;
 }
 

@@ -185,6 +185,7 @@ struct node_heartbeat {
     size_t storage_count;
     uint32_t xmits, xceivers, failed_volumes;
     uint64_t cache_capacity, cache_used;
+    bool lifeline; /* it only tells that it lives: its first heartbeat has yet to come */
 };
 
 /* A storage that is reported as failed, or that is missing when the number of failed volumes grew

@@ -105,6 +105,9 @@ extern const size_t settings_key_count;
 must_use int net_start(struct server *s, struct err *err);
 void net_free(struct server *s);
 
+/* Runs and answers what has come by the lifeline. Thread: state. */
+void net_run_lifelines(struct server *s);
+
 /* The protocols about users, for struct rpc_protocol. */
 void users_dispatch_groups(void *server, struct rpc_call *rpc);
 void users_dispatch_refresh(void *server, struct rpc_call *rpc);
@@ -155,8 +158,13 @@ struct server {
     struct rpc_protocol protocols[10];
     struct rpc_server *rpc;
     char address[300];
+    struct rpc_protocol lifeline_protocol;
+    struct rpc_server *lifeline; /* with a loop of its own; NULL: off */
 
     struct inbox inbox;
+    struct inbox lifelines; /* run before whatever waits in the other one */
+    struct message lifelines_came;
+    atomic_bool lifelines_told; /* that message is in the inbox */
     pthread_t state_thread;
     bool state_running;
     atomic_bool stopping;

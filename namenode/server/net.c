@@ -149,6 +149,53 @@ static void dispatch_ha(void *ctx, struct rpc_call *call)
     dispatch(ctx, call, handle_ha_call);
 }
 
+/* ---- lifelines ---- */
+
+void net_run_lifelines(struct server *s)
+{
+    struct inbox_node *list = inbox_take_all(&s->lifelines, 0);
+    while (list != NULL) {
+        struct nn_call *n = (struct nn_call *)list;
+        struct call *c = &n->call;
+        list = list->next;
+        c->now_ms = clock_wall_ms();
+        c->mono_ms = clock_monotonic_ms();
+        if (n->handle(c) == 0)
+            rpc_reply(c->rpc, c->response); /* it shows nothing that could have to be durable */
+        else
+            rpc_reply_error(c->rpc, &c->err);
+    }
+}
+
+static void run_came(struct server *s, struct message *m)
+{
+    (void)m;
+    atomic_store(&s->lifelines_told, false);
+    net_run_lifelines(s);
+}
+
+/* Past the groups and past the inbox: neither a slow look-up nor a flood of calls holds it up. */
+static void dispatch_lifeline(void *ctx, struct rpc_call *rpc)
+{
+    struct server *s = ctx;
+    struct nn_call *n = arena_new(&rpc->arena, struct nn_call);
+    if (n == NULL) {
+        struct err err = {0};
+        (void)fail(&err, ERR_NO_MEMORY, "no memory for a call");
+        rpc_reply_error(rpc, &err);
+        return;
+    }
+    rpc->owner_data = n;
+    n->server = s;
+    n->handle = handle_lifeline_call;
+    n->call.env = &s->env;
+    n->call.rpc = rpc;
+    n->call.who.user = rpc->user;
+    inbox_put(&s->lifelines, &n->message.node);
+    if (!atomic_exchange(&s->lifelines_told, true))
+        inbox_put(&s->inbox, &s->lifelines_came.node);
+}
+
 /* ---- start and stop ---- */
 
 static int address_text(const struct conf *conf, char *out, size_t size, struct err *err)
@@ -169,15 +216,10 @@ static int address_text(const struct conf *conf, char *out, size_t size, struct 
     return 0;
 }
 
-int server_address_from_conf(const struct conf *conf, struct addr *ret, struct err *err)
+/* Beyond loopback only when that is wanted. */
+static int check_reach(const struct conf *conf, const char *text, const struct addr *ret,
+                       struct err *err)
 {
-    enum { DEFAULT_PORT = 8020 };
-    char text[300];
-    TRY(address_text(conf, text, sizeof(text), err));
-    TRY(addr_parse(text, DEFAULT_PORT, conf_name(CONF_nn_rpc_address), ret, err));
-    const char *bind_host = conf_str(conf, CONF_nn_rpc_bind_host);
-    if (bind_host[0] != '\0')
-        snprintf(ret->host, sizeof(ret->host), "%s", bind_host);
     if (addr_is_loopback(ret->host))
         return 0;
     if (!conf_bool(conf, CONF_insecure_network))
@@ -192,6 +234,18 @@ int server_address_from_conf(const struct conf *conf, struct addr *ret, struct e
     return 0;
 }
 
+int server_address_from_conf(const struct conf *conf, struct addr *ret, struct err *err)
+{
+    enum { DEFAULT_PORT = 8020 };
+    char text[300];
+    TRY(address_text(conf, text, sizeof(text), err));
+    TRY(addr_parse(text, DEFAULT_PORT, conf_name(CONF_nn_rpc_address), ret, err));
+    const char *bind_host = conf_str(conf, CONF_nn_rpc_bind_host);
+    if (bind_host[0] != '\0')
+        snprintf(ret->host, sizeof(ret->host), "%s", bind_host);
+    return check_reach(conf, text, ret, err);
+}
+
 static unsigned loops_for(const struct conf *conf)
 {
     enum { MAX_LOOPS = 16 };
@@ -200,6 +254,31 @@ static unsigned loops_for(const struct conf *conf)
     if (loops > cores)
         loops = cores;
     return loops < 1 ? 1 : loops > MAX_LOOPS ? MAX_LOOPS : (unsigned)loops;
+}
+
+/* `main` gives the limits. */
+static int lifeline_start(struct server *s, const struct rpc_server_options *main, struct err *err)
+{
+    const char *text = conf_str(s->conf, CONF_nn_lifeline_address);
+    const char *bind_host = conf_str(s->conf, CONF_nn_lifeline_bind_host);
+    struct rpc_server_options o = *main;
+    if (text[0] == '\0')
+        return 0;
+    TRY(addr_parse(text, 0, conf_name(CONF_nn_lifeline_address), &o.listen, err));
+    if (bind_host[0] != '\0')
+        snprintf(o.listen.host, sizeof(o.listen.host), "%s", bind_host);
+    TRY(check_reach(s->conf, text, &o.listen, err));
+    s->lifelines_came.run = run_came;
+    s->lifeline_protocol =
+        (struct rpc_protocol){RPC_LIFELINE_PROTOCOL, 1, rpc_lifeline_methods, LIFELINE_METHOD_COUNT,
+                              dispatch_lifeline,     s};
+    o.name = "lifeline";
+    o.loops = 1;
+    o.protocols = &s->lifeline_protocol;
+    o.protocol_count = 1;
+    TRY(rpc_server_start(&o, &s->lifeline, err));
+    log_info("lifelines are taken address=%s port=%u", o.listen.host, rpc_server_port(s->lifeline));
+    return 0;
 }
 
 int net_start(struct server *s, struct err *err)
@@ -249,11 +328,13 @@ int net_start(struct server *s, struct err *err)
     TRY(server_address_from_conf(s->conf, &o.listen, err));
     TRY(rpc_server_start(&o, &s->rpc, err));
     snprintf(s->address, sizeof(s->address), "%s:%u", o.listen.host, rpc_server_port(s->rpc));
-    return 0;
+    return lifeline_start(s, &o, err);
 }
 
 void net_free(struct server *s)
 {
+    rpc_server_free(s->lifeline);
+    s->lifeline = NULL;
     rpc_server_free(s->rpc);
     s->rpc = NULL;
 }

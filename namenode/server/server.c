@@ -38,6 +38,7 @@ static void journal_lost(void *server, const struct err *why)
 static void free_all(struct server *s)
 {
     gate_fini(&s->gate);
+    inbox_fini(&s->lifelines);
     inbox_fini(&s->inbox);
     buf_fini(&s->scratch);
     audit_log_close(s->audit);
@@ -120,6 +121,7 @@ int server_start(const struct server_options *o, struct server **ret, struct err
     snprintf(s->process_user, sizeof(s->process_user), "%s", o->process_user);
     CHECK(pthread_rwlock_init(&s->proxy_lock, NULL) == 0);
     inbox_init(&s->inbox);
+    inbox_init(&s->lifelines);
     gate_init(&s->gate);
     gate_open(&s->gate, o->loaded->last_txid); /* it came from disk */
     checkpoints_init(s, o->loaded);
@@ -147,6 +149,8 @@ void server_stop(struct server *s)
     if (s == NULL)
         return;
     status_stop(s);
+    if (s->lifeline != NULL)
+        rpc_server_stop(s->lifeline, 0);
     if (s->rpc != NULL)
         rpc_server_stop(s->rpc, DRAIN_MS);
     reconf_stop(s->reconf); /* what it waits for is the state's thread */

@@ -225,6 +225,7 @@ static void run_messages(struct server *s, struct inbox_node *list)
         m->run(s, m);
         if (++since_kick == KICK_EVERY) {
             edit_log_kick(s->log);
+            net_run_lifelines(s);
             since_kick = 0;
         }
     }
@@ -237,6 +238,7 @@ static void run_the_rest(struct server *s)
     struct inbox_node *list;
     while ((list = inbox_take_all(&s->inbox, 0)) != NULL)
         run_messages(s, list);
+    net_run_lifelines(s);
 }
 
 static int64_t idle_ms(const struct server *s)
@@ -257,6 +259,7 @@ static void *state_main(void *arg)
         ns_set_now(s->nn->ns, clock_monotonic_ms());
         run_messages(s, list);
         checkpoints_start_waiting(s);
+        net_run_lifelines(s); /* before anybody is declared dead */
         run_due(s);
         edit_log_kick(s->log);
     }

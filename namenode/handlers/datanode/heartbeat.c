@@ -1,4 +1,4 @@
-/* heartbeat.c - heartbeats, and the orders that go with the answer. */
+/* heartbeat.c - heartbeats, the orders that go with the answer, and lifelines. */
 #include <inttypes.h>
 
 #include "common/obs/obs.h"
@@ -131,7 +131,8 @@ static int order_bandwidth(struct call *c, uint32_t node, Dp__SendHeartbeatRespo
     return 0;
 }
 
-static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, uint32_t node)
+static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, uint32_t node,
+                          bool lifeline)
 {
     size_t n = req->n_reports;
     if (n > MAX_STORAGES)
@@ -164,7 +165,8 @@ static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, u
                                .xceivers = req->xceiver_count,
                                .failed_volumes = req->failed_volumes,
                                .cache_capacity = req->cache_capacity,
-                               .cache_used = req->cache_used};
+                               .cache_used = req->cache_used,
+                               .lifeline = lifeline};
     return nodes_heartbeat(nn_of(c)->nodes, node, &h, c->mono_ms, c->now_ms, &c->err);
 }
 
@@ -199,7 +201,7 @@ int dn_sendHeartbeat(struct call *c)
         res->n_cmds = 1;
         return register_command(c, &res->cmds[0]);
     }
-    TRY(take_heartbeat(c, req, node));
+    TRY(take_heartbeat(c, req, node, false));
     if (req->has_request_full_block_report_lease && req->request_full_block_report_lease) {
         res->full_block_report_lease_id =
             nodes_grant_report_lease(nn_of(c)->nodes, node, c->mono_ms, c->env->rng);
@@ -215,4 +217,18 @@ int dn_sendHeartbeat(struct call *c)
     TRY(order_copies(c, node, res));
     TRY(order_invalidates(c, node, res));
     return order_bandwidth(c, node, res);
+}
+
+/* Nothing can be ordered with the answer, so whoever would have to be told something is ignored:
+ * its next heartbeat tells it. */
+int dn_sendLifeline(struct call *c)
+{
+    REQUEST(c, Dp__SendHeartbeatRequest);
+    RESPOND(c, Dp__SendLifelineResponse, dp__send_lifeline_response);
+    (void)res;
+    uint32_t i = registered(c, req->registration);
+    const struct node *node = i == 0 ? NULL : nodes_at(nn_of(c)->nodes, i);
+    if (node == NULL || node->must_register || node->disallowed)
+        return 0;
+    return take_heartbeat(c, req, i, true);
 }

@@ -77,3 +77,30 @@ Test(queue, a_full_one_is_dropped_and_says_so)
     cr_assert_eq(q.count, 0);
     queue_fini(&q);
 }
+
+Test(namenodes, lifelines_by_the_same_suffix)
+{
+    struct addr a[MAX_NAMENODES], l[MAX_NAMENODES];
+    struct err err = {0};
+    size_t count = 0;
+    static const char *const pairs[][2] = {{"dfs.nameservices", "ns1,ns2"},
+                                           {"dfs.ha.namenodes.ns1", "x,y"},
+                                           {"dfs.namenode.rpc-address.ns1.x", "h1:8020"},
+                                           {"dfs.namenode.rpc-address.ns1.y", "h2:8021"},
+                                           {"dfs.namenode.lifeline.rpc-address.ns1.y", "h2:8050"},
+                                           {"dfs.namenode.servicerpc-address.ns2", "h3:8022"},
+                                           {"dfs.namenode.lifeline.rpc-address.ns2", "h4:8051"}};
+    struct conf *conf = conf_new();
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+        cr_assert_eq(conf_set(conf, pairs[i][0], pairs[i][1], &err), 0);
+    cr_assert_eq(conf_finish(conf, &err), 0);
+    cr_assert_eq(namenodes_with_lifelines(conf, a, l, &count, &err), 0, "%s", err.text);
+    cr_assert_eq(count, 3);
+    cr_assert_str_eq(l[0].host, "");
+    cr_assert_eq(l[1].port, 8050);
+    cr_assert_str_eq(l[2].host, "h4");
+    cr_assert_eq(a[2].port, 8022);
+    cr_assert_eq(conf_set(conf, "dfs.namenode.lifeline.rpc-address.ns2", "h4", &err), 0);
+    cr_assert_eq(namenodes_with_lifelines(conf, a, l, &count, &err), ERR_CONFIG, "no port");
+    conf_free(conf);
+}
