@@ -5,7 +5,7 @@
 dir=$scratch/cluster; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
 relay=
 at_end() {
-  [ -n "$relay" ] && kill -9 "$relay" 2>/dev/null
+  [ -n "$relay" ] && { kill -9 "$relay"; wait "$relay"; } 2>/dev/null
   "$peer" stop "$dir/java" 2>/dev/null
 }
 count() { "$dfs" admin -fs "$url" -report "-$1" | sed -n 's/^\(Live\|Dead\) datanodes (\([0-9]*\)).*/\2/p'; }
@@ -23,13 +23,12 @@ quick="$lifeline dfs.datanode.lifeline.interval.seconds=2"
 "$cluster" datanode "$dir" --namenode "127.0.0.1:$((base + 3))" --port $((base + 10)) --name dn0 $quick
 "$cluster" datanode "$dir" --namenode "127.0.0.1:$((base + 3))" --port $((base + 13)) --name dn1
 "$cluster" live "$dir" 3 || fail "the DataNodes do not register"
-sleep 2 # the Java node's reports are through
 
 kill -STOP "$relay"
 wait_until 20 is_count dead 1 || fail "without a lifeline nobody dies: $(count live) live, $(count dead) dead"
 is_count live 2 || fail "$(count live) nodes live by their lifelines"
 "$dfs" admin -fs "$url" -report -dead | grep -q "^Name: 127.0.0.1:$((base + 13))" || fail "another node than that without a lifeline is dead"
-sleep 3
+sleep 2
 is_count live 2 || fail "only $(count live) nodes stay live"
 for port in $((base + 10)) $((base + 40)); do
   seconds=$(silent "$port")
