@@ -399,7 +399,8 @@ static void change_volume(const struct relocation *x, struct replica *r)
  * that block on the new one can't be another replica that lives. */
 static int publish_locked(const struct relocation *x, const char *dir, struct err *err)
 {
-    struct replica *r = volume_works(x->to) ? unchanged(x) : NULL;
+    bool work = volume_works(x->to) && volume_works(x->from.volume);
+    struct replica *r = work ? unchanged(x) : NULL;
     if (r == NULL)
         return fail(err, ERR_NO_REPLICA, "blk_%lld_%llu was changed while it was moved",
                     (long long)x->from.block.id, (unsigned long long)x->from.block.gen_stamp);

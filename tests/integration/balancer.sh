@@ -74,8 +74,9 @@ healthy() { # N: so many replicas, each block with its wish
   [ "$(replicas)" = "$1" ] && "$dfs" admin -fs "$url" -report 2>/dev/null | grep -q '^	*Low redundancy.*: 0$\|^Under replicated blocks: 0$'
 }
 
-mkdir -p "$dir"
-if [ "$namenode" = java ]; then "$peer" namenode "$dir/java" "$base"; else "$cluster" namenode "$dir" "$base"; fi || fail "the NameNode does not start"
+mkdir -p "$dir"; : >"$scratch/exclude"
+if [ "$namenode" = java ]; then "$peer" namenode "$dir/java" "$base"; else "$cluster" namenode "$dir" "$base" dfs.hosts.exclude="$scratch/exclude"; fi ||
+  fail "the NameNode does not start"
 node 0; node 1
 live 2
 
@@ -92,6 +93,14 @@ before=$(sums)
 node 2
 live 3
 wait_until 20 is_uneven || fail "the nodes are even before: $(used)"
+if [ "$namenode" = ours ]; then # a node that leaves gets nothing
+  echo "127.0.0.1:$((base + 16))" >"$scratch/exclude"
+  "$dfs" admin -fs "$url" -refreshNodes >/dev/null || fail "refreshNodes"
+  balancer -threshold 5 >"$scratch/out" 2>"$scratch/err" || fail "balancer beside a node that leaves: exit $?: $(cat "$scratch/out" "$scratch/err")"
+  grep -q ' 0 B  *0 B  *0 B  *0 ' "$scratch/out" || fail "moves to a node that leaves: $(cat "$scratch/out")"
+  : >"$scratch/exclude"
+  "$dfs" admin -fs "$url" -refreshNodes >/dev/null || fail "refreshNodes"
+fi
 
 balancer -threshold 5 >"$scratch/out" 2>"$scratch/err" || fail "balancer: exit $?: $(cat "$scratch/out" "$scratch/err")"
 head -1 "$scratch/out" | grep -q '^Time Stamp  *Iteration#  Bytes Already Moved' || fail "no table: $(cat "$scratch/out")"

@@ -92,7 +92,7 @@ url=$("$cluster" start "$dir" 3 "$base" dfs.namenode.decommission.interval=1s df
   dfs.namenode.heartbeat.recheck-interval=500 dfs.namenode.replication.max-streams=20 dfs.namenode.stale.datanode.interval=3000 \
   dfs.namenode.hosts.provider.classname=org.apache.hadoop.hdfs.server.blockmanagement.CombinedHostFileManager) || fail "the second cluster"
 "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 30)) --name stranger --no-wait
-refused() { grep -q "is not in the include-list" "$dir/stranger.log" && ! kill -0 "$(cat "$dir/stranger.pid")" 2>/dev/null; }
+refused() { grep -qs "is not in the include-list" "$dir/stranger.log" && ! kill -0 "$(cat "$dir/stranger.pid")" 2>/dev/null; }
 wait_until 20 refused || fail "a node that isn't listed is not refused: $(tail -n 2 "$dir/stranger.log")"
 "$dfs" -fs "$url" -Ddfs.replication=2 -put "$scratch/in" /closed || fail "put"
 start_writer 3
