@@ -80,12 +80,12 @@ struct call {
     const struct handler_env *env;
     struct rpc_call *rpc; /* arena, request, client id, call id, peer */
     struct principal who;
-    const char *rack;      /* of the peer for registerDatanode, resolved by the shell; else NULL */
-    struct hosts *hosts;   /* for refreshNodes: read by the shell, which frees what is left */
-    struct err *hosts_err; /* or why they couldn't be read; NULL: they weren't */
-    int64_t now_ms;        /* wall */
-    int64_t mono_ms;       /* monotonic */
-    void *progress;        /* the handler's own, from one turn of CALL_AGAIN to the next */
+    const char *rack; /* of the peer, in registerDatanode and calls that place or locate blocks */
+    struct hosts *hosts;        /* for refreshNodes: read by the shell, which frees what is left */
+    struct err *hosts_err;      /* or why they couldn't be read; NULL: they weren't */
+    int64_t now_ms;             /* wall */
+    int64_t mono_ms;            /* monotonic */
+    void *progress;             /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
     struct slice audit;         /* a line for the audit log when the answer leaves; the arena's */

@@ -92,7 +92,8 @@ static int locate(struct call *c, handle_t block, uint64_t offset, Hdfs__Located
     struct block_info info;
     uint32_t storages[MAX_LOCATIONS];
     bool corrupt = false;
-    struct reader_hint reader = {.node = nodes_find_ip(nn_of(c)->nodes, c->rpc->peer_host)};
+    struct reader_hint reader = {.node = nodes_find_ip(nn_of(c)->nodes, c->rpc->peer_host),
+                                 .rack = c->rack};
     blocks_get(blocks_of(c), block, &info);
     size_t count = blocks_locations(blocks_of(c), block, &reader, c->mono_ms, c->env->rng, storages,
                                     MAX_LOCATIONS, &corrupt);

@@ -79,6 +79,7 @@ uint32_t nodes_check(struct nodes *n, int64_t mono_ms)
         }
         roll_scheduled(n, node, mono_ms);
     }
+    slow_check(n, mono_ms);
     return died;
 }
 

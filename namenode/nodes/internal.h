@@ -36,6 +36,9 @@ struct nodes {
     struct node_copy *spent; /* handed out by the last take */
     uint32_t *lease_holders; /* nodes with a report lease; those that ran out leave at the next */
     uint32_t lease_count, lease_capacity;
+    struct slow_peer *slow_peers;
+    struct slow_disk *slow_disks_told;
+    int64_t slow_next_ms;
 };
 
 struct node_copy {
@@ -54,9 +57,13 @@ uint64_t invalid_id_of(const void *owner, handle_t h);
 
 /* topology.c: 0: no memory. */
 uint32_t rack_intern(struct nodes *n, const char *name);
+uint32_t rack_depth(const char *rack);
 /* heartbeat.c: the only place that moves `alive`; keeps the counts of live nodes and racks. */
 void node_set_alive(struct nodes *n, struct node *node, bool alive);
 void node_sum_storages(struct nodes *n, struct node *node);
+/* slow.c: marks the slow ones when it is time for that. */
+void slow_check(struct nodes *n, int64_t mono_ms);
+void slow_fini(struct nodes *n);
 /* commands.c */
 void copies_free(struct node_copy *list);
 void recoveries_free(struct node_recovery *list);

@@ -43,6 +43,13 @@ struct nodes_settings {
     int64_t report_lease_ms;       /* dfs.namenode.full.block.report.lease.length.ms, 5 min */
     uint32_t invalidate_limit;     /* dfs.block.invalidate.limit, 1000 block ids a heartbeat */
     uint32_t max_streams;          /* dfs.namenode.replication.max-streams, 2 */
+    bool slow_peers; /* dfs.datanode.peer.stats.enabled, false: what nodes tell of others is kept */
+    bool slow_disks; /* dfs.datanode.fileio.profiling.sampling.percentage in 1 .. 100 */
+    int64_t slow_valid_ms;       /* 3 x dfs.datanode.outliers.report.interval, 90 min */
+    int64_t slow_collect_ms;     /* dfs.namenode.slowpeer.collect.interval, 30 min */
+    uint32_t slow_collect_nodes; /* dfs.namenode.max.slowpeer.collect.nodes, 5 */
+    uint32_t slow_peers_told;    /* dfs.datanode.max.nodes.to.report, 5 */
+    uint32_t slow_disks_told;    /* dfs.datanode.max.disks.to.report, 5 */
 };
 /* Hadoop's defaults. */
 void nodes_settings_defaults(struct nodes_settings *s);
@@ -77,7 +84,7 @@ struct node {
                 */
     bool must_register;
     bool heard_since_registration; /* a heartbeat came since it registered */
-    bool slow;                     /* told to be slow by others, see nodes_slow_collect */
+    bool slow;                     /* one of those that most others call slow */
     bool drained;                  /* blocks: its open orders were taken back after it died */
     bool has_striped; /* blocks: it told of erasure coded replicas, which aren't recorded */
     bool disallowed;  /* left the list of included hosts: it is told so when it calls */
@@ -211,6 +218,27 @@ static inline bool node_is_stale(const struct node *node, const struct nodes_set
     return mono_ms - node->heard_ms >= s->stale_interval_ms;
 }
 int64_t nodes_dead_after_ms(const struct nodes_settings *s);
+
+/* ---- slow nodes and disks, as others and they themselves tell ---- */
+
+struct slow_latency {
+    double reported, median, mad, upper_limit; /* ms */
+};
+struct slow_disk_latency {
+    double metadata, read, write; /* ms; below 0: not told */
+};
+
+/* `reporter` calls `peer` ("ip:port" of any server of that node) slow. Malformed text, strange
+ * numbers and what is beyond the limits is passed over, as is all while it is switched off. */
+void nodes_slow_peer(struct nodes *n, uint32_t reporter, const char *peer,
+                     const struct slow_latency *latency, int64_t mono_ms);
+void nodes_slow_disk(struct nodes *n, uint32_t reporter, const char *path,
+                     const struct slow_disk_latency *latency, int64_t mono_ms);
+/* Those that are called slow, by most first; at most max, returns how many. */
+uint32_t nodes_slow_list(const struct nodes *n, int64_t mono_ms, uint32_t *ret, uint32_t max);
+/* SlowPeersReport and SlowDisksReport of JMX; of disks nothing at all when there is none. */
+must_use int nodes_slow_peers_json(const struct nodes *n, int64_t mono_ms, struct buf *out);
+must_use int nodes_slow_disks_json(const struct nodes *n, int64_t mono_ms, struct buf *out);
 
 /* ---- full block report leases ---- */
 

@@ -17,6 +17,11 @@ void nodes_settings_defaults(struct nodes_settings *s)
         .report_lease_ms = 300000,
         .invalidate_limit = 1000,
         .max_streams = 2,
+        .slow_valid_ms = 5400000,
+        .slow_collect_ms = 1800000,
+        .slow_collect_nodes = 5,
+        .slow_peers_told = 5,
+        .slow_disks_told = 5,
     };
 }
 
@@ -72,6 +77,7 @@ void nodes_free(struct nodes *n)
     free(n->racks);
     free(n->lease_holders);
     copies_free(n->spent);
+    slow_fini(n);
     pool_fini(&n->nodes);
     pool_fini(&n->storages);
     pool_fini(&n->invalids);
@@ -266,6 +272,26 @@ static int check_registration(const struct node_registration *r, const char *rac
     return 0;
 }
 
+/* As in Hadoop all nodes are at the same depth of the tree of racks. */
+static int check_depth(const struct nodes *n, const struct node_registration *r, const char *rack,
+                       struct err *err)
+{
+    uint32_t own = nodes_find(n, r->uuid);
+    uint32_t replaced = nodes_find_address(n, r->ip, r->xfer_port);
+    for (uint32_t i = 1; i <= nodes_count(n); i++) {
+        const struct node *node = nodes_at(n, i);
+        if (!node->alive || i == own || i == replaced)
+            continue;
+        if (rack_depth(node->rack) == rack_depth(rack))
+            return 0;
+        return fail(err, ERR_TOPOLOGY,
+                    "Failed to add %s/%s:%u: You cannot have a rack and a non-rack node at the "
+                    "same level of the network topology.",
+                    rack, r->ip, r->xfer_port);
+    }
+    return 0;
+}
+
 /* Texts of a registration, copied before anything changes. */
 struct texts {
     char *uuid, *ip, *hostname, *software_version, *rack;
@@ -364,6 +390,7 @@ int nodes_register(struct nodes *n, const struct node_registration *r, int64_t m
 {
     const char *rack = r->rack == NULL ? DEFAULT_RACK : r->rack;
     TRY(check_registration(r, rack, err));
+    TRY(check_depth(n, r, rack, err));
     struct texts t;
     uint32_t rack_id = 0, i = 0;
     int rc = ERR_NO_MEMORY;

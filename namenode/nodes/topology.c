@@ -60,7 +60,7 @@ int nodes_set_upgrade_domain(struct nodes *n, uint32_t i, const char *domain)
     return 0;
 }
 
-static uint32_t components(const char *path)
+uint32_t rack_depth(const char *path)
 {
     uint32_t count = 0;
     for (; *path != '\0'; path++)
@@ -85,7 +85,7 @@ static uint32_t shared_components(const char *a, const char *b)
 
 static uint32_t rack_hops(const char *a, const char *b)
 {
-    return components(a) + components(b) - 2 * shared_components(a, b) + 2;
+    return rack_depth(a) + rack_depth(b) - 2 * shared_components(a, b) + 2;
 }
 
 uint32_t nodes_distance(const struct nodes *n, uint32_t a, uint32_t b)

@@ -85,10 +85,14 @@ bool trash_tick(struct server *s, int64_t now_ms);
 struct racks;
 must_use int racks_new(const struct conf *conf, struct racks **ret, struct err *err);
 void racks_free(struct racks *r);
-/* From memory only; false: racks_find must be asked. The text is the arena's. */
-bool racks_cached(struct racks *r, const char *host, struct arena *arena, const char **ret);
+/* From memory only; false: racks_find must be asked. The text is the arena's. is_node: a DataNode
+ * registers, so a failure of the script isn't remembered. */
+bool racks_cached(struct racks *r, const char *host, bool is_node, struct arena *arena,
+                  const char **ret);
 /* May run the script; never fails, DEFAULT_RACK at worst. */
-const char *racks_find(struct racks *r, const char *host, struct arena *arena);
+const char *racks_find(struct racks *r, const char *host, bool is_node, struct arena *arena);
+/* The script is asked again. */
+void racks_forget(struct racks *r, const char *host);
 
 /* proxy.c: hadoop.proxyuser.*; ctx is the server. */
 int proxy_authorize(void *ctx, const char *real, const char *user, const char *host,

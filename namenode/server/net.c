@@ -34,6 +34,8 @@ static void run_call(struct server *s, struct message *m)
         return;
     }
     n->failed = rc != 0;
+    if (rc == ERR_TOPOLOGY) /* it may get another one at the next try */
+        racks_forget(s->racks, c->rpc->peer_host);
     n->wait_txid = s->nn->last_txid;
     if (n->failed)
         metric_add(METRIC_rpc_errors, 1);
@@ -53,10 +55,25 @@ static void set_principal(struct nn_call *n, const struct group_list *groups)
         who->superuser = strcmp(groups->names[i], s->settings.supergroup) == 0;
 }
 
-static bool wants_rack(const struct nn_call *n)
+static bool is_registration(const struct nn_call *n)
 {
     return n->handle == handle_datanode_call &&
            n->call.rpc->method->tag == DATANODE_registerDatanode;
+}
+
+/* Also of clients that write or read: they may be near some node without being on one. */
+static bool wants_rack(const struct nn_call *n)
+{
+    if (n->handle != handle_client_call)
+        return is_registration(n);
+    switch (n->call.rpc->method->tag) {
+    case CLIENT_addBlock:
+    case CLIENT_getAdditionalDatanode:
+    case CLIENT_getBlockLocations:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* The files are read for those only who may ask for it. */
@@ -90,7 +107,7 @@ static void look_up(void *arg)
     }
     set_principal(n, &groups);
     if (wants_rack(n))
-        n->call.rack = racks_find(s->racks, n->call.rpc->peer_host, arena);
+        n->call.rack = racks_find(s->racks, n->call.rpc->peer_host, is_registration(n), arena);
     if (wants_hosts(n) && hostfiles_load(s->conf, &n->call.hosts, &n->hosts_err) != 0)
         n->call.hosts_err = &n->hosts_err;
     submit(n);
@@ -121,7 +138,8 @@ static void dispatch(struct server *s, struct rpc_call *rpc, int (*handle)(struc
     if (known)
         set_principal(n, &groups);
     if (known && wants_rack(n))
-        known = racks_cached(s->racks, rpc->peer_host, &rpc->arena, &n->call.rack);
+        known =
+            racks_cached(s->racks, rpc->peer_host, is_registration(n), &rpc->arena, &n->call.rack);
     known = known && !wants_hosts(n);
     if (known)
         submit(n);

@@ -1,7 +1,8 @@
 /* racks.c - on which rack a machine stands: a table file, a script, or nothing (/default-rack).
  *
- * The script is called with the address and prints a rack; its answers are remembered for ever, as
- * Hadoop does. Thread: any. The lock guards the table of known hosts; the script runs without it.
+ * The script is called with one address and prints a rack; its answers are remembered for ever, as
+ * Hadoop does, until a node is refused with its rack. Thread: any. The lock guards the table of
+ * known hosts; the script runs without it.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -23,18 +24,21 @@
 #include "namenode/server/internal.h"
 
 enum { MAX_TABLE_BYTES = 64 << 20, MAX_HOSTS = 1 << 20, SCRIPT_TIME_MS = 30000, MAX_ANSWER = 4096 };
+enum { FAILURE_LASTS_MS = 60000 }; /* for clients; a node that registers is always asked for */
 
 extern char **environ;
 
 struct host {
     UT_hash_handle hh;
     char *name, *rack;
+    int64_t failed_until_ms; /* 0: known; else the rack is the default one for so long */
 };
 
 struct racks {
     pthread_mutex_t lock; /* guards hosts */
     struct host *hosts;
     char *script; /* NULL: none */
+    bool none;    /* neither script nor table: all are on the default rack */
 };
 
 static bool rack_valid(const char *rack)
@@ -53,14 +57,20 @@ static void host_free(struct host *h)
 }
 
 /* The lock is held, or nobody else has r yet. */
-static int remember(struct racks *r, const char *name, const char *rack)
+static int remember(struct racks *r, const char *name, const char *rack, int64_t failed_until_ms)
 {
     struct host *h;
     HASH_FIND_STR(r->hosts, name, h);
+    if (h != NULL && h->failed_until_ms != 0) {
+        HASH_DEL(r->hosts, h);
+        host_free(h);
+        h = NULL;
+    }
     if (h != NULL || HASH_COUNT(r->hosts) >= MAX_HOSTS)
         return 0;
     h = calloc(1, sizeof(*h));
     if (h != NULL && (h->name = strdup(name)) != NULL && (h->rack = strdup(rack)) != NULL) {
+        h->failed_until_ms = failed_until_ms;
         HASH_ADD_KEYPTR(hh, r->hosts, h->name, strlen(h->name), h);
         if (h->hh.tbl != NULL)
             return 0;
@@ -79,7 +89,7 @@ static int add_line(struct racks *r, const char *path, char *line, struct err *e
         return 0;
     if (rack == NULL || !rack_valid(rack))
         return fail(err, ERR_CONFIG, "%s: host %s has no rack like /rack1", path, name);
-    return remember(r, name, rack) == 0 ? 0 : fail(err, ERR_NO_MEMORY, "no memory for %s", path);
+    return remember(r, name, rack, 0) == 0 ? 0 : fail(err, ERR_NO_MEMORY, "no memory for %s", path);
 }
 
 static int load_table(struct racks *r, const char *path, struct err *err)
@@ -109,6 +119,7 @@ int racks_new(const struct conf *conf, struct racks **ret, struct err *err)
         rc = load_table(r, table, err);
     else if (script[0] != '\0' && (r->script = strdup(script)) == NULL)
         rc = fail(err, ERR_NO_MEMORY, "no memory for racks");
+    r->none = script[0] == '\0' && table[0] == '\0';
     if (rc != 0) {
         racks_free(r);
         return rc;
@@ -132,11 +143,32 @@ void racks_free(struct racks *r)
     free(r);
 }
 
-bool racks_cached(struct racks *r, const char *host, struct arena *arena, const char **ret)
+void racks_forget(struct racks *r, const char *host)
 {
+    struct host *h;
+    if (r->script == NULL)
+        return; /* a table is read at start */
+    pthread_mutex_lock(&r->lock);
+    HASH_FIND_STR(r->hosts, host, h);
+    if (h != NULL) {
+        HASH_DEL(r->hosts, h);
+        host_free(h);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool racks_cached(struct racks *r, const char *host, bool is_node, struct arena *arena,
+                  const char **ret)
+{
+    *ret = DEFAULT_RACK;
+    if (r->none)
+        return true;
     pthread_mutex_lock(&r->lock);
     struct host *h;
     HASH_FIND_STR(r->hosts, host, h);
+    if (h != NULL && h->failed_until_ms != 0 &&
+        (is_node || h->failed_until_ms < clock_monotonic_ms()))
+        h = NULL; /* it is asked again */
     *ret = h != NULL ? arena_strdup(arena, h->rack) : r->script == NULL ? DEFAULT_RACK : NULL;
     pthread_mutex_unlock(&r->lock);
     return *ret != NULL;
@@ -207,19 +239,23 @@ static bool ask_script(const char *script, const char *host, char out[MAX_ANSWER
     return status == 0 && rack_valid(out);
 }
 
-const char *racks_find(struct racks *r, const char *host, struct arena *arena)
+const char *racks_find(struct racks *r, const char *host, bool is_node, struct arena *arena)
 {
     const char *known;
-    if (racks_cached(r, host, arena, &known))
+    if (racks_cached(r, host, is_node, arena, &known))
         return known;
     char answer[MAX_ANSWER] = "";
     if (r->script == NULL || !ask_script(r->script, host, answer)) {
-        log_warn("no rack from the script, the default one is used host=%s script=%s answer=%s",
+        log_warn("Unresolved topology mapping. Using " DEFAULT_RACK
+                 " for host %s script=%s answer=%s",
                  log_quote(host), r->script != NULL ? r->script : "", log_quote(answer));
+        pthread_mutex_lock(&r->lock);
+        (void)remember(r, host, DEFAULT_RACK, clock_monotonic_ms() + FAILURE_LASTS_MS);
+        pthread_mutex_unlock(&r->lock);
         return DEFAULT_RACK;
     }
     pthread_mutex_lock(&r->lock);
-    (void)remember(r, host, answer); /* without memory it is asked again */
+    (void)remember(r, host, answer, 0); /* without memory it is asked again */
     pthread_mutex_unlock(&r->lock);
     const char *rack = arena_strdup(arena, answer);
     return rack != NULL ? rack : DEFAULT_RACK;

@@ -186,6 +186,14 @@ static void configure_nodes(const struct conf *conf, struct nodes *nodes)
     n.report_lease_ms = conf_ms(conf, CONF_report_lease_length);
     n.invalidate_limit = u32(conf, CONF_block_invalidate_limit);
     n.max_streams = u32(conf, CONF_replication_streams);
+    uint32_t sampling = u32(conf, CONF_dn_fileio_sampling);
+    n.slow_peers = conf_bool(conf, CONF_dn_peer_stats);
+    n.slow_disks = sampling > 0 && sampling <= 100;
+    n.slow_valid_ms = 3 * conf_ms(conf, CONF_dn_outliers_interval);
+    n.slow_collect_ms = conf_ms(conf, CONF_slowpeer_collect_interval);
+    n.slow_collect_nodes = u32(conf, CONF_slowpeer_collect_nodes);
+    n.slow_peers_told = u32(conf, CONF_dn_max_nodes_to_report);
+    n.slow_disks_told = u32(conf, CONF_dn_max_disks_to_report);
     nodes_configure(nodes, &n);
 }
 

@@ -204,6 +204,20 @@ static int state_bean(const struct facts *f, struct buf *out)
     return number(out, "MaxObjects", 0);
 }
 
+static int text_or_null(struct buf *out, const char *name, const char *value)
+{
+    return value != NULL ? text(out, name, value) : buf_printf(out, ",\n    \"%s\" : null", name);
+}
+
+static int status_bean(const struct facts *f, struct buf *out)
+{
+    TRY(text(out, "NNRole", "NameNode"));
+    TRY(text(out, "State", "active"));
+    TRY(put(out, ",\n    \"SecurityEnabled\" : false"));
+    TRY(text_or_null(out, "SlowPeersReport", f->slow_peers));
+    return text_or_null(out, "SlowDisksReport", f->slow_disks);
+}
+
 int facts_jmx(const struct facts *f, const char *query, struct buf *out)
 {
     static const struct {
@@ -212,6 +226,8 @@ int facts_jmx(const struct facts *f, const char *query, struct buf *out)
     } beans[] = {
         {"Hadoop:service=NameNode,name=NameNodeInfo",
          "org.apache.hadoop.hdfs.server.namenode.FSNamesystem", info_bean},
+        {"Hadoop:service=NameNode,name=NameNodeStatus",
+         "org.apache.hadoop.hdfs.server.namenode.NameNode", status_bean},
         {"Hadoop:service=NameNode,name=FSNamesystem", "FSNamesystem", system_bean},
         {"Hadoop:service=NameNode,name=FSNamesystemState",
          "org.apache.hadoop.hdfs.server.namenode.FSNamesystem", state_bean},

@@ -62,6 +62,27 @@ static int add_nodes(struct facts *f, const struct nn *nn, int64_t mono_ms)
     return 0;
 }
 
+static int slow_text(struct facts *f, struct buf *b, int rc, const char **ret)
+{
+    if (rc == 0 && buf_size(b) > 0 &&
+        (*ret = arena_strndup(&f->arena, buf_head(b), buf_size(b))) == NULL)
+        rc = ERR_NO_MEMORY;
+    buf_fini(b);
+    return rc;
+}
+
+static int add_slow(struct facts *f, const struct nn *nn, int64_t mono_ms)
+{
+    const struct nodes_settings *s = nodes_settings_get(nn->nodes);
+    struct buf peers = {0}, disks = {0};
+    if (s->slow_peers)
+        TRY(slow_text(f, &peers, nodes_slow_peers_json(nn->nodes, mono_ms, &peers),
+                      &f->slow_peers));
+    if (!s->slow_disks)
+        return 0;
+    return slow_text(f, &disks, nodes_slow_disks_json(nn->nodes, mono_ms, &disks), &f->slow_disks);
+}
+
 static void add_totals(struct facts *f, const struct nn *nn, int64_t mono_ms)
 {
     struct ns_stats ns;
@@ -130,7 +151,7 @@ struct facts *facts_gather(const struct nn *nn, int64_t mono_ms, const struct fa
     if (blocks_in_safe_mode(nn->blocks))
         blocks_safe_mode_tip(nn->blocks, mono_ms, f->safe_mode, sizeof(f->safe_mode));
     add_totals(f, nn, mono_ms);
-    if (add_nodes(f, nn, mono_ms) != 0) {
+    if (add_nodes(f, nn, mono_ms) != 0 || add_slow(f, nn, mono_ms) != 0) {
         facts_free(f);
         return NULL;
     }

@@ -35,6 +35,7 @@ struct facts {
     uint32_t decommissioning, decommissioned_live, decommissioned_dead;
     uint32_t entering_maintenance, maintenance_live, maintenance_dead, in_service;
     uint64_t txid;
+    const char *slow_peers, *slow_disks; /* JSON; NULL: not collected, none */
     struct facts_node *nodes;
     uint32_t node_count;
 };

@@ -121,7 +121,18 @@ int fs_getDatanodeReport(struct call *c)
 int fs_getSlowDatanodeReport(struct call *c)
 {
     RESPOND(c, Cp__GetSlowDatanodeReportResponse, cp__get_slow_datanode_report_response);
-    (void)res; /* reports of slow peers aren't collected */
+    uint32_t max = nodes_count(nn_of(c)->nodes),
+             *list = arena_array(arena_of(c), uint32_t, max + 1);
+    TRY(call_check_superuser(c));
+    if (list == NULL)
+        return call_no_memory(c);
+    uint32_t count = nodes_slow_list(nn_of(c)->nodes, c->mono_ms, list, max);
+    res->datanode_info_proto = arena_array(arena_of(c), Hdfs__DatanodeInfo *, count);
+    if (res->datanode_info_proto == NULL)
+        return call_no_memory(c);
+    for (uint32_t i = 0; i < count; i++)
+        TRY(status_datanode(c, list[i], &res->datanode_info_proto[i]));
+    res->n_datanode_info_proto = count;
     return 0;
 }
 

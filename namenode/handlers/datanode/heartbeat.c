@@ -170,6 +170,30 @@ static int take_heartbeat(struct call *c, const Dp__SendHeartbeatRequest *req, u
     return nodes_heartbeat(nn_of(c)->nodes, node, &h, c->mono_ms, c->now_ms, &c->err);
 }
 
+static double told(protobuf_c_boolean has, double value)
+{
+    return has ? value : -1;
+}
+
+/* Which peers and which of its own disks the node finds slow. */
+static void take_slow_reports(struct call *c, const Dp__SendHeartbeatRequest *req, uint32_t node)
+{
+    struct nodes *nodes = nn_of(c)->nodes;
+    for (size_t i = 0; i < req->n_slow_peers; i++) {
+        const Dp__SlowPeerReport *r = req->slow_peers[i];
+        struct slow_latency l = {r->aggregate_latency, r->median, r->mad, r->upper_limit_latency};
+        nodes_slow_peer(nodes, node, r->data_node_id, &l, c->mono_ms);
+    }
+    for (size_t i = 0; i < req->n_slow_disks; i++) {
+        const Dp__SlowDiskReport *r = req->slow_disks[i];
+        struct slow_disk_latency l = {
+            told(r->has_mean_metadata_op_latency, r->mean_metadata_op_latency),
+            told(r->has_mean_read_io_latency, r->mean_read_io_latency),
+            told(r->has_mean_write_io_latency, r->mean_write_io_latency)};
+        nodes_slow_disk(nodes, node, r->base_path, &l, c->mono_ms);
+    }
+}
+
 /* A node that has left the list of those who may join stops when it is told so. */
 static int check_allowed(struct call *c, const Hdfs__DatanodeID *id)
 {
@@ -202,6 +226,9 @@ int dn_sendHeartbeat(struct call *c)
         return register_command(c, &res->cmds[0]);
     }
     TRY(take_heartbeat(c, req, node, false));
+    take_slow_reports(c, req, node);
+    res->has_is_slownode = true;
+    res->is_slownode = nodes_at(nn_of(c)->nodes, node)->slow;
     if (req->has_request_full_block_report_lease && req->request_full_block_report_lease) {
         res->full_block_report_lease_id =
             nodes_grant_report_lease(nn_of(c)->nodes, node, c->mono_ms, c->env->rng);
