@@ -325,7 +325,7 @@ Test(nodes, random_history_verifies)
         char uuid[32], ip[32];
         snprintf(uuid, sizeof(uuid), "n%d", (int)rng_below(&rng, 12));
         snprintf(ip, sizeof(ip), "10.0.0.%d", (int)rng_below(&rng, 6));
-        static const char *const racks[] = {"/a", "/b", "/c/d", NULL};
+        static const char *const racks[] = {"/a", "/b", "/c", NULL};
         uint32_t known = nodes_find(n, uuid);
         switch (rng_below(&rng, 5)) {
         case 0: {
