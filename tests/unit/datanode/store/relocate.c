@@ -114,7 +114,7 @@ Test(relocate, refusals_leave_it)
     struct err err;
     cr_assert_eq(relocate(1001, STORAGE_SSD, &err), ERR_NO_SPACE);
     cr_assert_eq(relocate(1001, (enum storage_type)99, &err), ERR_NO_SPACE, "as peers may send it");
-    cr_assert_eq(relocate(1001, (enum storage_type)-1, &err), ERR_NO_SPACE);
+    cr_assert_eq(relocate(1001, (enum storage_type) - 1, &err), ERR_NO_SPACE);
     cr_assert_eq(relocate(1002, STORAGE_ARCHIVE, &err), ERR_NO_REPLICA, "a later one");
     expect_on(STORAGE_DISK);
 }
