@@ -21,6 +21,7 @@ enum { READ_PACKET = 512 * 1024 };
 
 struct datanode {
     struct conf *conf;
+    struct stats *stats;
     struct store *store;
     struct pipeline_config pipeline;
     struct copier *copier;
@@ -196,6 +197,7 @@ static int start_control(struct datanode *dn, struct err *err)
                                 .recoverer = dn->recoverer,
                                 .balance = dn->pipeline.balance,
                                 .slow = &dn->slow,
+                                .stats = dn->stats,
                                 .host_name = dn->host_name,
                                 .ip = dn->ip,
                                 .data_port = data_server_port(dn->data),
@@ -249,7 +251,9 @@ static int start(struct datanode *dn, const struct datanode_options *o, struct e
 {
     const struct conf *conf = dn->conf;
     TRY(auth_check_protection(conf, err));
-    TRY(store_open_with(conf, &(struct store_options){.rollback = o->rollback}, &dn->store, err));
+    TRY(stats_new(conf, &dn->stats, err));
+    TRY(store_open_with(conf, &(struct store_options){.rollback = o->rollback, .stats = dn->stats},
+                        &dn->store, err));
     dn->pipeline = (struct pipeline_config){
         .store = dn->store,
         .read_timeout_ms = (int)conf_ms(conf, CONF_socket_timeout),
@@ -263,6 +267,7 @@ static int start(struct datanode *dn, const struct datanode_options *o, struct e
         .load_limit = conf_double(conf, CONF_dn_ecn_ratio),
         .tell_slow = conf_bool(conf, CONF_dn_slownode),
         .slow = &dn->slow,
+        .stats = dn->stats,
         .suspect = on_suspect,
         .suspect_ctx = dn,
     };
@@ -342,6 +347,7 @@ void datanode_stop(struct datanode *dn)
     free_throttles(dn);
     store_close(dn->store); /* what it still removes is told to control */
     control_free(dn->control);
+    stats_free(dn->stats);
     conf_free(dn->conf);
     pthread_mutex_destroy(&dn->lock);
     free(dn);

@@ -66,6 +66,7 @@ static void actor_use(struct actor *a, const struct addr *addr, const struct add
     a->stopping = a->refused = false;
     a->active = a->unreachable = a->register_again = false;
     a->lease_id = 0;
+    a->next_outliers_ms = 0;
     snprintf(a->name, sizeof(a->name), "%.255s:%u", addr->host, addr->port);
     atomic_store(&a->used, true);
 }

@@ -7,6 +7,7 @@
 
 #include "common/conf/conf.h"
 #include "common/io/io.h"
+#include "datanode/stats/stats.h"
 #include "datanode/store/store.h"
 #include "datanode/upkeep/upkeep.h"
 
@@ -21,6 +22,7 @@ struct control_options {
     struct recoverer *recoverer;
     struct throttle *balance; /* the NameNode sets its rate */
     atomic_bool *slow;        /* what the NameNode says of this node */
+    struct stats *stats;      /* of slow peers and disks, to be told; NULL: none */
     const char *host_name, *ip;
     uint16_t data_port, info_port;
     unsigned (*transfers)(void *ctx); /* running operations of the data port */

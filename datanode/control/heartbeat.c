@@ -7,6 +7,8 @@
 #include "common/obs/obs.h"
 #include "datanode/control/internal.h"
 
+enum { MAX_SLOW = 64 }; /* peers, and disks, in one heartbeat */
+
 Hdfs__DatanodeStorage *storage_message(struct arena *arena, const char *id, enum storage_type type)
 {
     static const Hdfs__DatanodeStorage init = HDFS__DATANODE_STORAGE__INIT;
@@ -94,6 +96,72 @@ int heartbeat_figures(struct actor *a, struct block_pool *pool, Dp__SendHeartbea
     return 0;
 }
 
+static int add_slow_peers(struct stats *s, int64_t now_ms, Dp__SendHeartbeatRequest *request,
+                          struct arena *arena)
+{
+    static const Dp__SlowPeerReport init = DP__SLOW_PEER_REPORT__INIT;
+    struct slow_peer slow[MAX_SLOW];
+    size_t count = stats_slow_peers(s, now_ms, slow, MAX_SLOW);
+    Dp__SlowPeerReport *reports = arena_array(arena, Dp__SlowPeerReport, count);
+    request->slow_peers = arena_array(arena, Dp__SlowPeerReport *, count);
+    if (reports == NULL || request->slow_peers == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        Dp__SlowPeerReport *r = &reports[i];
+        *r = init;
+        r->data_node_id = (char *)(uintptr_t)slow[i].name;
+        r->has_aggregate_latency = r->has_median = r->has_mad = r->has_upper_limit_latency = true;
+        r->aggregate_latency = slow[i].mean_ms;
+        r->median = slow[i].facts.median;
+        r->mad = slow[i].facts.mad;
+        r->upper_limit_latency = slow[i].facts.limit;
+        request->slow_peers[request->n_slow_peers++] = r;
+    }
+    return 0;
+}
+
+static int add_slow_disks(struct stats *s, int64_t now_ms, Dp__SendHeartbeatRequest *request,
+                          struct arena *arena)
+{
+    static const Dp__SlowDiskReport init = DP__SLOW_DISK_REPORT__INIT;
+    struct slow_disk slow[MAX_SLOW];
+    size_t count = stats_slow_disks(s, now_ms, slow, MAX_SLOW);
+    Dp__SlowDiskReport *reports = arena_array(arena, Dp__SlowDiskReport, count);
+    request->slow_disks = arena_array(arena, Dp__SlowDiskReport *, count);
+    if (reports == NULL || request->slow_disks == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        Dp__SlowDiskReport *r = &reports[i];
+        *r = init;
+        r->base_path = (char *)(uintptr_t)slow[i].path;
+        r->mean_metadata_op_latency = slow[i].mean_ms[DISK_METADATA];
+        r->mean_read_io_latency = slow[i].mean_ms[DISK_READ];
+        r->mean_write_io_latency = slow[i].mean_ms[DISK_WRITE];
+        r->has_mean_metadata_op_latency = r->mean_metadata_op_latency > 0;
+        r->has_mean_read_io_latency = r->mean_read_io_latency > 0;
+        r->has_mean_write_io_latency = r->mean_write_io_latency > 0;
+        request->slow_disks[request->n_slow_disks++] = r;
+    }
+    return 0;
+}
+
+/* Once in a while, whether anybody is slow or not. */
+static bool outliers_due(const struct actor *a)
+{
+    return a->control->options.stats != NULL && clock_monotonic_ms() >= a->next_outliers_ms;
+}
+
+static int add_outliers(struct actor *a, Dp__SendHeartbeatRequest *request, struct arena *arena,
+                        struct err *err)
+{
+    struct stats *s = a->control->options.stats;
+    int64_t now_ms = clock_monotonic_ms();
+    if (add_slow_peers(s, now_ms, request, arena) != 0 ||
+        add_slow_disks(s, now_ms, request, arena) != 0)
+        return fail(err, ERR_NO_MEMORY, "no memory for a heartbeat");
+    return 0;
+}
+
 static int build(struct actor *a, Dp__SendHeartbeatRequest *request, struct arena *arena,
                  struct err *err)
 {
@@ -161,9 +229,14 @@ int heartbeat_send(struct actor *a, struct err *err)
     struct arena arena;
     ProtobufCMessage *m;
     arena_init(&arena, CALL_MEMORY);
+    bool outliers = outliers_due(a);
     int rc = build(a, &request, &arena, err);
+    if (rc == 0 && outliers)
+        rc = add_outliers(a, &request, &arena, err);
     if (rc == 0)
         rc = actor_call(a, DATANODE_sendHeartbeat, &request.base, &arena, &m, err);
+    if (rc == 0 && outliers)
+        a->next_outliers_ms = clock_monotonic_ms() + stats_interval_ms(a->control->options.stats);
     if (rc == 0)
         take_answer(a, (const Dp__SendHeartbeatResponse *)m);
     arena_fini(&arena);

@@ -59,7 +59,7 @@ struct actor {
     /* the actor's thread only */
     bool buffers; /* it takes reports in buffers */
     uint64_t lease_id;
-    int64_t next_heartbeat_ms, next_full_ms, next_incremental_ms;
+    int64_t next_heartbeat_ms, next_full_ms, next_incremental_ms, next_outliers_ms;
     int64_t active_txid; /* of its latest claim to be active */
     bool active, unreachable, register_again;
     atomic_bool registered;

@@ -72,6 +72,7 @@ struct stream {
     bool acks;            /* a client waits for them */
     bool to_rbw;          /* a copy that becomes RBW, not FINALIZED */
     struct throttle *throttle;
+    struct series *peer; /* how long packets to the next node take; NULL: not measured */
 };
 /* Takes the writer, whatever happens. */
 must_use int stream_run(struct stream *s, struct err *err);

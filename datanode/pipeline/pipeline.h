@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "common/xfer/xfer.h"
+#include "datanode/stats/stats.h"
 #include "datanode/store/store.h"
 #include "datanode/throttle/throttle.h"
 
@@ -22,6 +23,7 @@ struct pipeline_config {
     bool tell_load, tell_slow; /* in acknowledgements */
     double load_limit;         /* of a processor */
     atomic_bool *slow;         /* the NameNode calls this node slow */
+    struct stats *stats;       /* how long other nodes take; NULL: not measured */
     /* bytes a second, each NULL for no limit: moves of the balancer (also how many at a time),
      * copies to other nodes, blocks that come in, blocks that are read */
     struct throttle *balance, *transfer, *write, *read;

@@ -4,6 +4,8 @@
  * answer at the end). The stage of a client says which replica is there already: none, a finalized
  * one that grows, one whose pipeline broke, one whose close wasn't answered (then no data follow).
  */
+#include <stdio.h>
+
 #include "common/obs/obs.h"
 #include "datanode/pipeline/internal.h"
 
@@ -185,6 +187,20 @@ static int set_up(struct write_op *w, struct crc_kind *ret_kind, struct err *err
     return 0;
 }
 
+/* Only the last node of a pipeline is measured: sending to another one waits for those behind it,
+ * too. Its name is its web address, as Hadoop's NameNodes look it up. */
+static struct series *peer_times(const struct write_op *w)
+{
+    char name[300];
+    if (w->op->n_targets != 1)
+        return NULL;
+    const Hdfs__DatanodeID *id = w->op->targets[0]->id;
+    bool secure = id->has_info_secure_port && id->info_secure_port != 0;
+    snprintf(name, sizeof(name), "%.255s:%u", id->ip_addr,
+             secure ? id->info_secure_port : id->info_port);
+    return stats_peer(w->t->config->stats, name);
+}
+
 static int run(struct write_op *w, struct err *err)
 {
     const struct pipeline_config *config = w->t->config;
@@ -201,6 +217,7 @@ static int run(struct write_op *w, struct err *err)
                        .downstream = mirror_open(&w->mirror) ? w->op->n_targets : 0,
                        .acks = w->client,
                        .throttle = config->write,
+                       .peer = peer_times(w),
                        .to_rbw = w->op->stage == STAGE(TRANSFER_RBW)};
     TRY(stream_run(&s, err));
     if (w->transfer)

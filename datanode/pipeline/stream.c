@@ -218,13 +218,21 @@ static int answer(struct run *r, struct err *err)
     return send_ack(r, p->seqno, XFER__STATUS__SUCCESS, NULL, err);
 }
 
+static int forward(struct run *r, struct err *err)
+{
+    int64_t began_ns = series_begin(r->s->peer);
+    TRY(incoming_forward(&r->incoming, r->s->mirror, err));
+    series_end(r->s->peer, began_ns);
+    return 0;
+}
+
 static int take_packet(struct run *r, struct err *err)
 {
     struct err own = {0};
     TRY(incoming_receive(&r->incoming, r->s->transfer->in, err));
     TRY(check_packet(&r->incoming.packet, err));
     throttle_use(r->s->throttle, r->incoming.packet.sums_size + r->incoming.packet.data_size);
-    if (mirror_open(r->s->mirror) && incoming_forward(&r->incoming, r->s->mirror, &own) != 0)
+    if (mirror_open(r->s->mirror) && forward(r, &own) != 0)
         mirror_fails(r, &own);
     own = (struct err){0};
     if (own_part(r, &own) != 0)

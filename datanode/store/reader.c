@@ -164,6 +164,8 @@ int replica_sums(const struct replica_reader *r, uint64_t first, size_t count, u
                  struct err *err)
 {
     size_t size = count * 4, done = 0;
+    struct series *times = r->volume->times[DISK_READ];
+    int64_t began_ns = series_begin(times);
     while (done < size) {
         ssize_t n = pread(r->meta_fd, out + done, size - done,
                           (off_t)(META_HEADER_SIZE + first * 4 + done));
@@ -176,6 +178,7 @@ int replica_sums(const struct replica_reader *r, uint64_t first, size_t count, u
                         (long long)r->block.id);
         done += (size_t)n;
     }
+    series_end(times, began_ns);
     /* the file may be ahead of the bytes that are served */
     if (r->has_partial && r->on_disk % r->kind.bytes_per_chunk != 0 &&
         first + count == r->on_disk / r->kind.bytes_per_chunk + 1)

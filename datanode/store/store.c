@@ -93,6 +93,7 @@ static int read_rules(struct store *s, const struct store_options *o, struct err
 {
     const struct conf *conf = s->conf;
     s->rules = (struct volume_rules){
+        .stats = o->stats,
         .dir_mode = (unsigned)strtoul(conf_str(conf, CONF_dn_data_dir_perm), NULL, 8) & 0777,
         .rollback = o->rollback,
         .check_timeout_ms = conf_ms(conf, CONF_dn_check_timeout),

@@ -50,7 +50,8 @@ typedef void (*store_listener)(void *ctx, enum store_event event, const char *po
  * error. conf is copied. */
 must_use int store_open(const struct conf *conf, struct store **ret, struct err *err);
 struct store_options {
-    bool rollback; /* each pool goes back to what an upgrade kept, if it kept anything */
+    bool rollback;       /* each pool goes back to what an upgrade kept, if it kept anything */
+    struct stats *stats; /* where file operations are measured; NULL: nowhere */
 };
 must_use int store_open_with(const struct conf *conf, const struct store_options *o,
                              struct store **ret, struct err *err);

@@ -239,6 +239,8 @@ static int write_at(const struct replica_writer *w, int fd, const uint8_t *data,
     errno = failpoint(w->volume->rules->failpoints, place, offset + size);
     if (errno != 0)
         return fail_errno(err, "writing blk_%lld", (long long)w->block.id);
+    struct series *times = w->volume->times[DISK_WRITE];
+    int64_t began_ns = series_begin(times);
     while (size > 0) {
         ssize_t n = pwrite(fd, data, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
@@ -249,6 +251,7 @@ static int write_at(const struct replica_writer *w, int fd, const uint8_t *data,
         offset += (uint64_t)n;
         size -= (size_t)n;
     }
+    series_end(times, began_ns);
     return 0;
 }
 
@@ -460,7 +463,9 @@ static int move_files(const struct replica_writer *w, enum place to, struct err 
     TRY(writer_rename(from_path.text, to_path.text, dir.text, err));
     layout_data(&from_path, w->volume, w->pool->id, from, b->id);
     layout_data(&to_path, w->volume, w->pool->id, to, b->id);
+    int64_t began_ns = series_begin(w->volume->times[DISK_METADATA]);
     TRY(writer_rename(from_path.text, to_path.text, dir.text, err));
+    series_end(w->volume->times[DISK_METADATA], began_ns);
     if (w->durable && durable_sync_dir(dir.text, err) != 0)
         return fail(err, ERR_DISK, "syncing %s failed", dir.text);
     return 0;

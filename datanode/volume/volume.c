@@ -64,6 +64,8 @@ int volume_new(const struct volume_rules *rules, const struct volume_location *l
     v->path = v->location.path;
     v->type = l->type;
     v->reserve = reserve;
+    for (size_t i = 0; i < DISK_OPS; i++)
+        v->times[i] = stats_disk(rules->stats, v->path, (enum disk_op)i);
     v->lock_fd = -1;
     CHECK(pthread_condattr_init(&attr) == 0);
     CHECK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);

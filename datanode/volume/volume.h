@@ -14,6 +14,7 @@
 #include "common/conf/conf.h"
 #include "common/crc/crc.h"
 #include "common/io/io.h"
+#include "datanode/stats/stats.h"
 
 enum {
     STORE_LAYOUT_VERSION = -57,
@@ -110,6 +111,7 @@ enum volume_state {
 struct volume;
 /* What is the same for all volumes of a store; lives longer than they. */
 struct volume_rules {
+    struct stats *stats; /* where file operations are measured; NULL: nowhere */
     unsigned dir_mode;
     bool rollback;                    /* pools go back to the state before an upgrade */
     int64_t check_timeout_ms;         /* a disk that doesn't answer for so long has failed */
@@ -125,8 +127,9 @@ struct volume {
     const struct volume_rules *rules;
     size_t index; /* its slot in the store */
     struct volume_location location;
-    const char *path;     /* of location */
-    char storage_id[128]; /* "" until the first attach on a fresh volume, then final */
+    const char *path;               /* of location */
+    struct series *times[DISK_OPS]; /* of file operations, NULL: not measured */
+    char storage_id[128];           /* "" until the first attach on a fresh volume, then final */
     char cluster_id[128], uuid[64];
     enum storage_type type;
     int lock_fd;
