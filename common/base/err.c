@@ -68,6 +68,9 @@ static int code_of_errno(int eno)
     case ENOSPC:
     case EDQUOT:
         return ERR_NO_SPACE;
+    case EMFILE: /* no descriptor is free: it says nothing about the file */
+    case ENFILE:
+        return ERR_BUSY;
     case EAGAIN: /* what a blocking socket with a time-out says */
     case ETIMEDOUT:
         return ERR_TIMEOUT;

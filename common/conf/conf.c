@@ -385,7 +385,7 @@ int conf_check(const struct conf *c, const char *name, struct err *err)
     return rc;
 }
 
-int conf_unset(struct conf *c, const char *name, struct err *err)
+static int unset(struct conf *c, const char *name, struct err *err)
 {
     struct conf_property *p;
     HASH_FIND_STR(c->properties, name, p);
@@ -396,5 +396,15 @@ int conf_unset(struct conf *c, const char *name, struct err *err)
     int key = conf_key_find(name);
     if (key >= 0)
         TRY(resolve_default(c, key, err));
+    return resolve_all(c, false, err);
+}
+
+int conf_adopt(struct conf *c, const struct conf *from, const char *name, struct err *err)
+{
+    const struct conf_property *p = conf_property_find(from, name);
+    if (p == NULL)
+        return unset(c, name, err);
+    if (property_set(c, p->name, p->value, p->origin, p->final) != 0)
+        return fail(err, ERR_NO_MEMORY, "no memory to set %s", name);
     return resolve_all(c, false, err);
 }

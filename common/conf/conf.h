@@ -48,8 +48,9 @@ must_use int conf_finish(struct conf *c, struct err *err);
 must_use int conf_reload(const struct conf *c, struct conf **ret, struct err *err);
 /* Does the property's value fit its key? */
 must_use int conf_check(const struct conf *c, const char *name, struct err *err);
-/* The property isn't set any more. */
-must_use int conf_unset(struct conf *c, const char *name, struct err *err);
+/* The property as `from` has it, or hasn't; also where it came from, so the next conf_reload reads
+ * it from there. */
+must_use int conf_adopt(struct conf *c, const struct conf *from, const char *name, struct err *err);
 
 /* Typed getters for keys of the table. Times are in ms whatever the key's own unit is; sizes in
  * bytes. Strings are "" when unset. */

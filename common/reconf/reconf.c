@@ -106,9 +106,7 @@ static int apply(struct reconf *r, const struct conf *now, const struct reconf_c
         return fail(err, ERR_UNSUPPORTED, "Property %s is not reconfigurable", c->name);
     TRY(conf_check(now, c->name, err));
     TRY(key->apply(r->options.ctx, now, err));
-    if (c->new_value == NULL)
-        return conf_unset(r->current, c->name, err);
-    return conf_set(r->current, c->name, c->new_value, err);
+    return conf_adopt(r->current, now, c->name, err);
 }
 
 static void apply_all(struct reconf *r, const struct conf *now, struct difference *d)

@@ -50,7 +50,7 @@ read_all "with a volume away"
 rm -rf "$v/1"; mv "$v/1.away" "$v/1"
 if reconfigure "$v/0,[DISK]file://$v/1,$v/2,"; then
   wait_until 10 live_storages 4 || fail "the volume does not come back: $(cat "$scratch/reconfig")"
-  reconfigure "$v/0,$v/1,[SSD]$v/3"
+  reconfigure "$v/0,$v/1,[SSD]$v/3" || fail "the second reconfiguration: $(cat "$scratch/reconfig")"
   wait_until 30 whole "$v/0" "$v/1" "$v/3" || fail "the blocks of a removed volume are not replicated again: $(cat "$scratch/reconfig")"
   read_all "after the swap"
   "$dfs" -D dfs.replication=2 -fs "$url" -put "$scratch/in/f0" /more || fail "put after the swap"

@@ -115,6 +115,28 @@ Test(reconf, applies_what_differs)
     fini(&s, conf, r);
 }
 
+Test(reconf, the_same_key_again_and_again)
+{
+    struct server s = {0};
+    struct conf *conf;
+    struct reconf *r;
+    struct seen seen = {0};
+    init(&s, &conf, &r);
+    write_conf(&s, P("dfs.heartbeat.interval", "7") P("dfs.blocksize", "1048576"));
+    run(r, &seen);
+    cr_assert_str_eq(seen.text, "dfs.heartbeat.interval 3->7 ok|");
+    write_conf(&s, P("dfs.heartbeat.interval", "9") P("dfs.blocksize", "1048576"));
+    run(r, &seen);
+    cr_assert_str_eq(seen.text, "dfs.heartbeat.interval 7->9 ok|");
+    cr_assert_eq(s.heartbeat_ms, 9000);
+    write_conf(&s, P("dfs.blocksize", "1048576"));
+    run(r, &seen);
+    cr_assert_str_eq(seen.text, "dfs.heartbeat.interval 9->3 ok|");
+    run(r, &seen);
+    cr_assert_str_eq(seen.text, "");
+    fini(&s, conf, r);
+}
+
 Test(reconf, what_fails_is_tried_again)
 {
     struct server s = {0};
