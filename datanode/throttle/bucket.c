@@ -33,6 +33,8 @@ void bucket_init(struct bucket *b, uint64_t rate, int64_t now_ns)
 void bucket_set(struct bucket *b, uint64_t rate, int64_t now_ns)
 {
     settle(b, now_ns);
+    if (b->rate == 0)
+        b->allowed = b->reserved; /* nothing was limited: nobody is to wait for it now */
     b->at_ns = now_ns;
     b->rate = rate;
 }

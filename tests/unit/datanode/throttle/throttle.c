@@ -57,6 +57,16 @@ Test(throttle, a_new_rate_counts_for_those_who_wait)
     cr_assert_eq(bucket_wait_ns(&b, place, 20 * ms), 0);
 }
 
+Test(throttle, what_was_free_is_not_paid_later)
+{
+    struct bucket b;
+    bucket_init(&b, 0, 0);
+    cr_assert_eq(bucket_wait_ns(&b, bucket_reserve(&b, 1ull << 40, 0), 0), 0);
+    bucket_set(&b, 1000, 10 * ms);
+    int64_t wait = bucket_wait_ns(&b, bucket_reserve(&b, 1000, 10 * ms), 10 * ms);
+    cr_assert(wait > 999 * ms && wait <= 1000 * ms + 1, "%lld", (long long)wait);
+}
+
 Test(throttle, slow_rates_lose_no_time)
 {
     struct bucket b;
