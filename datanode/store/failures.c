@@ -21,6 +21,8 @@ static size_t working(const struct store *s)
 static bool note(struct store *s, struct volume *v)
 {
     struct volume_failures *f = &s->failures;
+    if (atomic_load(&v->state) != VOLUME_FAILED)
+        return false; /* removed meanwhile: no longer anybody's trouble */
     if (f->count < STORE_MAX_VOLUMES)
         f->paths[f->count++] = v->path;
     f->last_ms = clock_wall_ms();
@@ -65,7 +67,7 @@ void volume_fail(struct volume *v, const char *why)
     snprintf(text, sizeof(text), "%s: %s", v->path, why);
     store_notify(s, now_unusable ? STORE_UNUSABLE : STORE_VOLUME_FAILED, text);
     for (size_t i = 0; i < s->pool_count; i++)
-        pool_drop_volume(s->pools[i], v);
+        pool_drop_volume(s->pools[i], v, false);
 }
 
 void failures_forget(struct store *s, const struct volume *v)

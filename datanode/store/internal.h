@@ -133,8 +133,10 @@ void pool_tell_moved(const struct block_pool *p, enum store_event event, const s
 enum place replica_place(const struct replica *r);
 /* Somebody changes the files of it. */
 bool replica_in_use(const struct replica *r);
-/* Every replica of the volume leaves the map, its writers are asked to stop. */
-void pool_drop_volume(struct block_pool *p, const struct volume *v);
+/* Without the lock: every replica of the volume leaves the map, its writers are asked to stop.
+ * `tell`: the listener hears of each one; a NameNode finds a failed volume by its heartbeats, but
+ * not one that was taken away. */
+void pool_drop_volume(struct block_pool *p, const struct volume *v, bool tell);
 /* Everybody who works on a replica is asked to stop. */
 void pool_evict_writers(struct block_pool *p);
 

@@ -178,21 +178,37 @@ uint64_t pool_replicas(struct block_pool *p)
     return count;
 }
 
-void pool_drop_volume(struct block_pool *p, const struct volume *v)
+/* With the lock, from *h on: up to `max` records of the volume go. */
+static size_t drop_some(struct block_pool *p, const struct volume *v, handle_t *h,
+                        struct block *out, size_t max)
 {
-    uint64_t lost = 0;
-    pthread_mutex_lock(&p->lock);
-    for (handle_t h = 1; h <= p->replicas.used; h++) {
-        struct replica *r = pool_at(&p->replicas, h);
+    size_t count = 0;
+    for (; *h <= p->replicas.used && count < max; ++*h) {
+        struct replica *r = pool_at(&p->replicas, *h);
         if (r->state == REPLICA_NONE || r->volume != v->index)
             continue;
         if (r->open != NULL && r->open->stop != NULL)
             r->open->stop(r->open->stop_ctx);
+        out[count++] = (struct block){r->id, r->gen_stamp, r->length};
         replica_forget(p, r);
-        lost++;
     }
-    pthread_cond_broadcast(&p->changed);
-    pthread_mutex_unlock(&p->lock);
+    return count;
+}
+
+void pool_drop_volume(struct block_pool *p, const struct volume *v, bool tell)
+{
+    enum { SLICE = 256 };
+    struct block gone[SLICE];
+    uint64_t lost = 0;
+    handle_t h = 1;
+    for (size_t n = SLICE; n == SLICE; lost += n) { /* nothing new comes: it works no more */
+        pthread_mutex_lock(&p->lock);
+        n = drop_some(p, v, &h, gone, SLICE);
+        pthread_cond_broadcast(&p->changed);
+        pthread_mutex_unlock(&p->lock);
+        for (size_t i = 0; tell && i < n; i++)
+            pool_tell(p, STORE_REMOVED, v, &gone[i]);
+    }
     log_warn("the replicas of a volume are gone pool=%s volume=%s replicas=%llu", p->id, v->path,
              (unsigned long long)lost);
 }
@@ -230,6 +246,15 @@ void replica_unlink(const struct block_pool *p, const struct volume *v, enum pla
     }
 }
 
+/* With the lock: the record as it was when the files were looked at, or NULL. */
+static struct replica *still(const struct block_pool *p, const struct replica_info *known)
+{
+    struct replica *r = replica_find(p, known->block.id);
+    bool same = r != NULL && r->state == REPLICA_FINALIZED && r->volume == known->volume &&
+                r->gen_stamp == known->block.gen_stamp && r->length == known->block.length;
+    return same ? r : NULL;
+}
+
 struct removal {
     struct block_pool *pool;
     struct volume *volume;
@@ -238,6 +263,7 @@ struct removal {
     bool quiet;
 };
 
+/* Doesn't need the volume's threads, only its memory. */
 static void run_removal(void *arg)
 {
     struct removal *x = arg;
@@ -254,35 +280,70 @@ static void run_removal(void *arg)
     free(x);
 }
 
-int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool quiet,
-                   struct err *err)
+/* With the lock, so the volume's thread is there: a volume that leaves takes its records first.
+ * False: a million wait already, the caller has to do it without the lock. */
+static bool begin_removal(struct block_pool *p, struct replica *r, bool quiet, struct removal *x)
 {
+    *x = (struct removal){p,
+                          store_volume(p->store, r->volume),
+                          {r->id, r->gen_stamp, r->length},
+                          replica_place(r),
+                          quiet};
+    if (r->open != NULL)
+        atomic_fetch_sub(&x->volume->reserved_open, (int64_t)r->open->reserved);
+    replica_move(r, REPLICA_DELETED);
+    pthread_cond_broadcast(&p->changed);
+    return workers_submit(x->volume->remover, run_removal, x, 1u << 20) == 0;
+}
+
+/* With the lock, by names that were just looked at: is the data file there? */
+static bool has_data(const struct block_pool *p, const struct replica *r, struct stat *st)
+{
+    struct store_path path;
+    layout_data(&path, store_volume(p->store, r->volume), p->id, PLACE_FINALIZED, r->id);
+    return lstat(path.text, st) == 0;
+}
+
+/* With the lock. */
+static bool files_fit(const struct block_pool *p, const struct replica *r)
+{
+    struct store_path path;
+    struct stat st;
+    layout_meta(&path, store_volume(p->store, r->volume), p->id, PLACE_FINALIZED, r->id,
+                r->gen_stamp);
+    return has_data(p, r, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == r->length &&
+           access(path.text, F_OK) == 0;
+}
+
+/* `known`: only if the record still says that and there is no data; NULL: whatever it says. */
+static int remove_record(struct block_pool *p, uint64_t id, uint64_t gen_stamp,
+                         const struct replica_info *known, bool quiet, struct err *err)
+{
+    struct stat st;
     struct removal *x = calloc(1, sizeof(*x));
     if (x == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory to remove a replica");
     pthread_mutex_lock(&p->lock);
-    struct replica *r = replica_find(p, id);
+    struct replica *r = known != NULL ? still(p, known) : replica_find(p, id);
+    if (r != NULL && known != NULL && has_data(p, r, &st))
+        r = NULL; /* moved away and back */
     bool found = r != NULL && r->state != REPLICA_DELETED && r->gen_stamp == gen_stamp;
-    if (found) {
-        *x = (struct removal){p,
-                              store_volume(p->store, r->volume),
-                              {id, gen_stamp, r->length},
-                              replica_place(r),
-                              quiet};
-        if (r->open != NULL)
-            atomic_fetch_sub(&x->volume->reserved_open, (int64_t)r->open->reserved);
-        replica_move(r, REPLICA_DELETED);
-        pthread_cond_broadcast(&p->changed);
-    }
+    bool queued = found && begin_removal(p, r, quiet, x);
     pthread_mutex_unlock(&p->lock);
     if (!found) {
         free(x);
         return fail(err, ERR_NO_REPLICA, "no replica blk_%lld_%llu to remove", (long long)id,
                     (unsigned long long)gen_stamp);
     }
-    if (workers_submit(x->volume->remover, run_removal, x, 1u << 20) != 0)
-        run_removal(x); /* a million wait already: the caller is slowed down */
+    if (!queued)
+        run_removal(x);
     return 0;
+}
+
+int replica_remove(struct block_pool *p, uint64_t id, uint64_t gen_stamp, bool quiet,
+                   struct err *err)
+{
+    return remove_record(p, id, gen_stamp, NULL, quiet, err);
 }
 
 /* --- to another volume of this node ---
@@ -540,7 +601,6 @@ bool replica_look(struct block_pool *p, uint64_t id, struct replica_info *ret)
 struct files {
     bool data, regular, meta;
     uint64_t gen_stamp, length;
-    int64_t changed_ms; /* wall time of the latest change of the data file's inode */
 };
 
 /* Of several checksum files the one with the wanted stamp, else the latest. */
@@ -577,19 +637,16 @@ static int find_files(const struct block_pool *p, const struct volume *v, uint64
     if (f->data) {
         f->regular = S_ISREG(st.st_mode);
         f->length = (uint64_t)st.st_size;
-        f->changed_ms = st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000;
     }
     layout_dir(&path, v, p->id, PLACE_FINALIZED, id);
     return find_meta(&path, id, wanted, f, err);
 }
 
-/* With the lock: the record as it was when the files were looked at, or NULL. */
-static struct replica *still(const struct block_pool *p, const struct replica_info *known)
+/* With the lock: the volume and the pool take new records. Who takes them out of service drops the
+ * records after that. */
+static bool may_insert(const struct block_pool *p, const struct volume *v)
 {
-    struct replica *r = replica_find(p, known->block.id);
-    bool same = r != NULL && r->state == REPLICA_FINALIZED && r->volume == known->volume &&
-                r->gen_stamp == known->block.gen_stamp && r->length == known->block.length;
-    return same ? r : NULL;
+    return volume_works(v) && !atomic_load(&p->gone);
 }
 
 static int insert_found(struct block_pool *p, const struct volume *v, const struct block *b,
@@ -618,10 +675,11 @@ static int without_record(struct block_pool *p, const struct volume *v, uint64_t
         return 0;
     int rc = 0;
     pthread_mutex_lock(&p->lock);
-    if (replica_find(p, id) == NULL && f->data) {
+    bool ours = replica_find(p, id) == NULL && may_insert(p, v);
+    if (ours && f->data) {
         rc = insert_found(p, v, &b, err);
         *ret = rc == 0 ? RECONCILED_ADDED : RECONCILED_SAME;
-    } else if (replica_find(p, id) == NULL) {
+    } else if (ours) {
         layout_meta(&path, v, p->id, PLACE_FINALIZED, id, f->gen_stamp);
         unlink_logged(path.text);
         *ret = RECONCILED_LITTER;
@@ -632,27 +690,34 @@ static int without_record(struct block_pool *p, const struct volume *v, uint64_t
     return rc;
 }
 
-static void with_record(struct block_pool *p, const struct replica_info *known,
-                        const struct files *f, enum reconciled *ret)
+/* In a folder that isn't the volume's any more, since its disk was unmounted, nothing is found, and
+ * nothing is gone. */
+static int without_data(struct block_pool *p, struct volume *v, const struct replica_info *known,
+                        enum reconciled *ret, struct err *err)
+{
+    if (volume_in_place(v, err) != 0)
+        return volume_error(v, err);
+    if (remove_record(p, known->block.id, known->block.gen_stamp, known, false, NULL) == 0)
+        *ret = RECONCILED_FORGOTTEN;
+    return 0;
+}
+
+static void with_data(struct block_pool *p, const struct replica_info *known, const struct files *f,
+                      enum reconciled *ret)
 {
     const struct block *b = &known->block;
-    if (!f->data) {
-        if (replica_remove(p, b->id, b->gen_stamp, false, NULL) == 0)
-            *ret = RECONCILED_FORGOTTEN;
-        return;
-    }
     bool bad = !f->regular || !f->meta || f->gen_stamp != b->gen_stamp;
     if (!bad && f->length == b->length)
         return;
     pthread_mutex_lock(&p->lock);
     struct replica *r = still(p, known);
+    if (r != NULL && files_fit(p, r))
+        r = NULL; /* it was being moved */
     if (r != NULL && f->regular && f->length != b->length)
         writer_set_length(p, r, f->length); /* full reports say it again */
     pthread_mutex_unlock(&p->lock);
     *ret = r != NULL ? RECONCILED_BAD : RECONCILED_SAME;
 }
-
-enum { SETTLED_MS = 1000 }; /* a move between volumes is over by then */
 
 /* The record says another volume. */
 static int on_two_volumes(struct block_pool *p, struct volume *v, const struct replica_info *known,
@@ -662,15 +727,17 @@ static int on_two_volumes(struct block_pool *p, struct volume *v, const struct r
     struct block found = {b->id, here->gen_stamp, here->length};
     struct volume *other = store_volume(p->store, known->volume);
     struct files there;
-    if (!here->data || !here->meta || !here->regular ||
-        clock_wall_ms() - here->changed_ms < SETTLED_MS)
+    if (!here->data || !here->meta || !here->regular)
         return 0;
     TRY(find_files(p, other, b->id, b->gen_stamp, &there, err));
-    bool wins = !there.data || !there.meta || found.gen_stamp > b->gen_stamp ||
+    bool lacks = !there.data || !there.meta;
+    bool wins = lacks || found.gen_stamp > b->gen_stamp ||
                 (found.gen_stamp == b->gen_stamp && found.length > b->length);
     int rc = 0;
     pthread_mutex_lock(&p->lock);
-    struct replica *r = still(p, known);
+    struct replica *r = may_insert(p, v) ? still(p, known) : NULL;
+    if (r != NULL && lacks && files_fit(p, r))
+        r = NULL; /* it was being moved */
     if (r != NULL && wins) {
         replica_forget(p, r);
         rc = insert_found(p, v, &found, err);
@@ -699,6 +766,7 @@ int replica_reconcile(struct block_pool *p, size_t volume, uint64_t id, enum rec
     struct replica_info known = {.block.id = id};
     struct files f;
     bool has = replica_look(p, id, &known);
+    CHECK(volume < STORE_MAX_VOLUMES);
     *ret = RECONCILED_SAME;
     *ret_block = known.block;
     if (v == NULL || !volume_works(v) || (has && known.state != REPLICA_FINALIZED))
@@ -708,6 +776,8 @@ int replica_reconcile(struct block_pool *p, size_t volume, uint64_t id, enum rec
         return without_record(p, v, id, &f, ret, err);
     if (known.volume != volume)
         return on_two_volumes(p, v, &known, &f, ret, err);
-    with_record(p, &known, &f, ret);
+    if (!f.data)
+        return without_data(p, v, &known, ret, err);
+    with_data(p, &known, &f, ret);
     return 0;
 }

@@ -372,7 +372,7 @@ int pool_scan_volume(struct block_pool *p, struct volume *v, struct err *err)
     struct scan s = {.pool = p, .volume = v};
     scan_thread(&s);
     if (s.rc != 0) {
-        pool_drop_volume(p, v);
+        pool_drop_volume(p, v, false);
         *err = s.err;
     }
     return s.rc;
@@ -412,7 +412,7 @@ int pool_scan(struct block_pool *p, struct err *err)
         if (volume_works(s->volume))
             working++;
         else
-            pool_drop_volume(p, s->volume);
+            pool_drop_volume(p, s->volume, false);
     }
     free(scans);
     return working > 0 ? 0 : err->code != 0 ? err->code : fail(err, ERR_DISK, "no volume works");

@@ -276,7 +276,7 @@ static int attach_new(struct store *s, const struct pool_identity *id, struct bl
     atomic_fetch_add(&s->pool_count, 1);         /* now others see it */
     for (size_t i = 0; i < s->volume_count; i++) /* who went meanwhile did not see it */
         if (!volume_works(store_volume(s, i)) && atomic_load(&store_volume(s, i)->replicas) > 0)
-            pool_drop_volume(p, store_volume(s, i));
+            pool_drop_volume(p, store_volume(s, i), false);
     *ret = p;
     return 0;
 }
@@ -394,7 +394,7 @@ static void forget_pool(struct store *s, struct block_pool *p)
     atomic_store(&p->gone, true);
     pool_evict_writers(p);
     for (size_t i = 0; i < s->volume_count; i++)
-        pool_drop_volume(p, store_volume(s, i));
+        pool_drop_volume(p, store_volume(s, i), false);
 }
 
 int store_remove_pool(struct store *s, const char *pool_id, bool force, struct err *err)
@@ -483,7 +483,8 @@ int volume_choose(struct store *s, enum storage_type type, uint64_t need, struct
 void store_finalize_upgrade(struct block_pool *p)
 {
     struct store *s = p->store;
-    pthread_mutex_lock(&s->swap_lock);
+    if (pthread_mutex_trylock(&s->swap_lock) != 0)
+        return; /* volumes are scanned: too long for a heartbeat's thread */
     for (size_t i = 0; i < s->volume_count; i++) {
         struct volume *v = store_volume(s, i);
         struct err err = {0};

@@ -73,7 +73,8 @@ void store_watch(struct store *s, store_watcher watcher, void *ctx); /* before t
  * cluster's volumes are refused with both cluster IDs. Again for a known pool: only checks. */
 must_use int store_attach(struct store *s, const struct pool_identity *id, struct block_pool **ret,
                           struct err *err);
-/* What upgrades of the pool kept is no longer wanted. */
+/* What upgrades of the pool kept is no longer wanted. Does nothing while volumes come or go: the
+ * NameNode says it again with the full report that follows. */
 void store_finalize_upgrade(struct block_pool *p);
 /* Asks everybody who writes a replica to stop; their clients go on without this node. */
 void store_evict_writers(struct store *s);

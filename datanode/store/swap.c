@@ -78,7 +78,7 @@ static void leave(struct store *s, struct volume *v)
 {
     atomic_store(&v->state, VOLUME_REMOVED);
     for (size_t i = 0; i < s->pool_count; i++)
-        pool_drop_volume(s->pools[i], v);
+        pool_drop_volume(s->pools[i], v, true);
     (void)volume_close(v); /* one that hangs keeps its thread and its memory */
 }
 

@@ -175,6 +175,8 @@ struct volume_space volume_space(struct volume *v);
 void volume_check(struct volume *v, const struct err *cause);
 /* Looks at the volume if the error may be its fault, and passes the error on. */
 int volume_error(struct volume *v, struct err *err);
+/* The folder is the one that was opened: what isn't in it is gone. Waits for the disk. */
+must_use int volume_in_place(const struct volume *v, struct err *err);
 /* The watching thread waits for the disk longer than is allowed. */
 bool volume_hangs(const struct volume *v, int64_t now_ms);
 const char *volume_path(const struct volume *v);

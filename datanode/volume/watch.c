@@ -51,12 +51,17 @@ int watch_probe(const struct volume *v, struct err *err)
     int n = snprintf(path.text, sizeof(path.text), "%s/.probe", v->path);
     CHECK(n > 0 && n < STORE_PATH_MAX);
     int fd = open(path.text, O_CREAT | O_RDWR | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return fail_errno(err, "creating %s", path.text);
-    int rc = write_and_read(fd, path.text, err);
-    close(fd);
-    (void)unlink(path.text); /* the next probe truncates it */
-    return rc == ERR_NO_SPACE ? 0 : rc;
+    int rc =
+        fd < 0 ? fail_errno(err, "creating %s", path.text) : write_and_read(fd, path.text, err);
+    if (fd >= 0)
+        close(fd);
+    (void)unlink(path.text);                              /* the next probe truncates it */
+    return rc == ERR_NO_SPACE || rc == ERR_BUSY ? 0 : rc; /* not the disk's fault */
+}
+
+int volume_in_place(const struct volume *v, struct err *err)
+{
+    return check_lock(v, err);
 }
 
 static int look(struct volume *v, struct err *err)

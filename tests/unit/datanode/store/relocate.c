@@ -1,6 +1,7 @@
 /* replica_relocate: to a volume of another type, with whatever goes wrong on the way. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,6 +118,47 @@ Test(relocate, refusals_leave_it)
     cr_assert_eq(relocate(1001, (enum storage_type) - 1, &err), ERR_NO_SPACE);
     cr_assert_eq(relocate(1002, STORAGE_ARCHIVE, &err), ERR_NO_REPLICA, "a later one");
     expect_on(STORAGE_DISK);
+}
+
+static atomic_bool over;
+
+static void *move_on(void *arg)
+{
+    struct block b = {1, 1001, 3000};
+    const enum storage_type types[] = {STORAGE_ARCHIVE, STORAGE_DISK};
+    (void)arg;
+    for (unsigned i = 0; !atomic_load(&over); i++)
+        (void)!replica_relocate(pool, &b, types[i % 2], NULL, NULL, NULL);
+    return NULL;
+}
+
+static void *look_on(void *arg)
+{
+    enum reconciled what;
+    struct block b;
+    (void)arg;
+    for (unsigned i = 0; !atomic_load(&over); i++)
+        if (replica_reconcile(pool, i % 2, 1, &what, &b, NULL) == 0)
+            cr_assert(what == RECONCILED_SAME || what == RECONCILED_TWICE, "%d", (int)what);
+    return NULL;
+}
+
+/* Two movers and a scanner at once: whoever loses leaves the winner's files alone. */
+Test(relocate, many_at_once_lose_nothing)
+{
+    pthread_t threads[4];
+    struct replica_reader r;
+    struct err err = {0};
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, i < 2 ? move_on : look_on, NULL), 0);
+    usleep(1500 * 1000);
+    atomic_store(&over, true);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    cr_assert_eq(replica_open(pool, 1, 1001, 0, 0, &r, &err), 0, "%s", err.text);
+    enum storage_type type = volume_type(r.volume);
+    replica_close(&r);
+    expect_on(type);
 }
 
 Test(relocate, a_rotten_replica_stays_where_it_is)

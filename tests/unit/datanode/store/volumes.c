@@ -1,8 +1,10 @@
 /* Volumes that fail, hang, come and go, and are upgraded, under a store with replicas. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +44,16 @@ static void on_notice(void *ctx, enum store_notice notice, const char *why)
     snprintf(text, sizeof(text), "%s", why);
 }
 
+static atomic_int removed;
+
+static void on_event(void *ctx, enum store_event event, const char *pool_name,
+                     const char *storage_id, enum storage_type type, const struct block *block,
+                     const char *instead_of)
+{
+    (void)ctx, (void)pool_name, (void)storage_id, (void)type, (void)block, (void)instead_of;
+    atomic_fetch_add(&removed, event == STORE_REMOVED);
+}
+
 static const char *dirs(const char *format)
 {
     static char out[512];
@@ -68,6 +80,7 @@ static int open_with(const char *format, const char *tolerated, bool rollback, s
     if (rc != 0)
         return rc;
     store_watch(s, on_notice, NULL);
+    store_listen(s, on_event, NULL);
     rc = store_attach(s, &identity, &p, err);
     if (rc != 0) {
         store_close(s);
@@ -406,4 +419,85 @@ Test(volumes, a_final_upgrade)
     cr_assert(readable(1));
     snprintf(path, sizeof(path), "%s/v0/current/BP-1/finalized.tmp", base);
     cr_assert_neq(access(path, F_OK), 0);
+}
+
+/* What an unmounted disk leaves behind is an empty folder: its blocks are not deleted by that. */
+Test(volumes, another_folder_in_its_place_deletes_nothing)
+{
+    char away[128], path[128];
+    enum reconciled what;
+    struct block b;
+    struct err err = {0};
+    must_open("%/v0,%/v1", "1");
+    for (uint64_t id = 1; id <= 2; id++)
+        finalized(id, STORAGE_DISK);
+    snprintf(path, sizeof(path), "%s/v0", base);
+    snprintf(away, sizeof(away), "%s/away", base);
+    cr_assert_eq(rename(path, away), 0);
+    cr_assert_eq(mkdir(path, 0755), 0);
+    for (uint64_t id = 1; id <= 2; id++) {
+        err = (struct err){0};
+        if (replica_reconcile(p, 0, id, &what, &b, &err) == 0)
+            cr_assert_neq(what, RECONCILED_FORGOTTEN);
+    }
+    cr_assert(wait_for(&notices[STORE_VOLUME_FAILED]), "the volume is found to be away");
+}
+
+static void *remove_all(void *arg)
+{
+    (void)arg;
+    for (uint64_t id = 1; id <= 300; id++)
+        (void)!replica_remove(p, id, 1001, false, NULL);
+    return NULL;
+}
+
+Test(volumes, removals_while_a_volume_leaves)
+{
+    must_open("%/v0,%/v1", "1");
+    for (int round = 0; round < 3; round++) {
+        struct store_changes c;
+        struct err err = {0};
+        pthread_t thread;
+        for (uint64_t id = 1; id <= 300; id++)
+            finalized(id, STORAGE_DISK);
+        cr_assert_eq(pthread_create(&thread, NULL, remove_all, NULL), 0);
+        usleep((unsigned)round * 300);
+        cr_assert_eq(store_reconfigure(s, dirs("%/v0"), &c, &err), 0, "%s", err.text);
+        pthread_join(thread, NULL);
+        cr_assert_eq(store_reconfigure(s, dirs("%/v0,%/v1"), &c, &err), 0, "%s", err.text);
+        remove_all(NULL);
+        for (int i = 0; i < 500 && pool_replicas(p) > 0; i++)
+            usleep(10000);
+        cr_assert_eq(pool_replicas(p), 0);
+    }
+}
+
+Test(volumes, without_descriptors_no_disk_is_at_fault)
+{
+    struct rlimit all, few;
+    struct replica_reader r;
+    struct err err = {0};
+    must_open("%/v0", "0");
+    finalized(1, STORAGE_DISK);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+    few = (struct rlimit){3, all.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    cr_assert_eq(replica_open(p, 1, 0, 0, 0, &r, &err), ERR_BUSY, "%s", err.text);
+    volume_check(store_volume(s, 0), &(struct err){.code = ERR_IO});
+    usleep(1500 * 1000);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+    cr_assert_eq(told, 0);
+    cr_assert(volume_works(store_volume(s, 0)));
+}
+
+Test(volumes, the_replicas_of_a_removed_one_are_told_of)
+{
+    struct store_changes c;
+    struct err err = {0};
+    must_open("%/v0,%/v1", "1");
+    for (uint64_t id = 1; id <= 600; id++)
+        finalized(id, STORAGE_DISK);
+    cr_assert_eq(store_reconfigure(s, dirs("%/v1"), &c, &err), 0, "%s", err.text);
+    cr_assert_eq(atomic_load(&removed), 300);
+    cr_assert_eq(pool_replicas(p), 300);
 }
