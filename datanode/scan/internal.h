@@ -43,8 +43,8 @@ void walk_rewind(struct walk *w, int64_t wall_ms);
 must_use int walk_next(struct walk *w, uint64_t *ret_id, bool *ret_found, struct err *err);
 
 /* verify.c: one replica against its checksums. `pace` comes before each piece is read; false: stop
- * (ERR_CLOSED). ERR_NO_REPLICA, ERR_NOT_FOUND, ERR_NO_MEMORY, ERR_CLOSED say nothing about the
- * replica, all others that it is bad. */
+ * (ERR_CLOSED). ERR_NO_REPLICA, ERR_NOT_FOUND, ERR_NO_MEMORY, ERR_BUSY, ERR_CLOSED say nothing
+ * about the replica, all others that it is bad. */
 typedef bool (*verify_pace)(void *ctx, size_t bytes);
 must_use int verify_replica(struct block_pool *p, const struct block *b, verify_pace pace,
                             void *ctx, uint64_t *ret_bytes, struct err *err);
@@ -52,7 +52,7 @@ must_use int verify_replica(struct block_pool *p, const struct block *b, verify_
 static inline bool verify_is_bad(int code)
 {
     return code != 0 && code != ERR_NO_REPLICA && code != ERR_NOT_FOUND && code != ERR_NO_MEMORY &&
-           code != ERR_CLOSED;
+           code != ERR_BUSY && code != ERR_CLOSED;
 }
 
 /* suspects.c: replicas that come first. The lock is held. */

@@ -177,6 +177,16 @@ static void thread_end(struct scanner *s, size_t index)
         thread_free(vs);
 }
 
+/* Is to end, and has: a disk that hangs must not keep the watcher from the others. */
+static bool has_ended(struct scanner *s, struct volume_scan *vs)
+{
+    pthread_mutex_lock(&s->lock);
+    vs->ending = true;
+    pthread_cond_broadcast(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+    return atomic_load(&vs->over);
+}
+
 /* s->volumes is written by this thread only. */
 static void watch_volumes(struct scanner *s)
 {
@@ -185,8 +195,9 @@ static void watch_volumes(struct scanner *s)
     for (size_t i = 0; i < STORE_MAX_VOLUMES; i++) {
         bool works = i < n && !v[i].failed && v[i].storage_id[0] != '\0';
         struct volume_scan *vs = s->volumes[i];
-        if (vs != NULL && (!works || strcmp(vs->storage_id, v[i].storage_id) != 0 ||
-                           strcmp(vs->path, v[i].path) != 0))
+        bool wanted = vs != NULL && works && strcmp(vs->storage_id, v[i].storage_id) == 0 &&
+                      strcmp(vs->path, v[i].path) == 0;
+        if (vs != NULL && !wanted && has_ended(s, vs))
             thread_end(s, i);
         if (works && s->volumes[i] == NULL)
             thread_begin(s, i, &v[i]);

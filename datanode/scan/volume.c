@@ -266,7 +266,8 @@ void *volume_scan_run(void *arg)
             pause_until(vs, clock_monotonic_ns() + wait * 1000000, true);
     }
     for (size_t i = 0; i < vs->pool_count; i++) {
-        save_cursor(&vs->pools[i]);
+        if (scanner_stopping(vs->scanner)) /* else the folder is no longer ours */
+            save_cursor(&vs->pools[i]);
         walk_fini(&vs->pools[i].walk);
     }
     atomic_store(&vs->over, true);
