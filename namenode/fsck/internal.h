@@ -4,6 +4,7 @@
 #include "namenode/fsck/fsck.h"
 #include "namenode/namespace/namespace.h"
 #include "namenode/nodes/nodes.h"
+#include "namenode/placement/placement.h"
 
 enum { FSCK_MAX_REPLICAS = 1024 };
 

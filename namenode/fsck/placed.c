@@ -6,23 +6,18 @@
 
 #include "namenode/fsck/internal.h"
 
-enum { MAX_COMBINATIONS = 1000, HOT = 7 };
+enum { MAX_COMBINATIONS = 1000 };
 
 uint32_t fsck_racks_wanted(const struct fsck *f, const uint32_t *storages, size_t count,
                            uint32_t replication)
 {
-    uint32_t racks = 0, all = nodes_live_rack_count(f->nn->nodes), wanted = replication < 2 ? 1 : 2;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t rack =
-            nodes_at(f->nn->nodes, nodes_storage(f->nn->nodes, storages[i])->node)->rack_id;
-        size_t k = 0;
-        while (k < i &&
-               nodes_at(f->nn->nodes, nodes_storage(f->nn->nodes, storages[k])->node)->rack_id !=
-                   rack)
-            k++;
-        racks += k == i;
-    }
-    return all < 2 || racks >= wanted || racks >= all ? 0 : wanted - racks;
+    uint32_t nodes[FSCK_MAX_REPLICAS];
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = nodes_storage(f->nn->nodes, storages[i])->node;
+    uint32_t missing = place_missing(f->nn->nodes, &blocks_settings_get(f->nn->blocks)->place,
+                                     nodes, count, replication);
+    /* on no rack at all, that is one too few even for a single replica */
+    return missing == 0 && count == 0 && nodes_live_rack_count(f->nn->nodes) > 1 ? 1 : missing;
 }
 
 /* ---- storage policies ---- */
@@ -31,18 +26,6 @@ uint32_t fsck_racks_wanted(const struct fsck *f, const uint32_t *storages, size_
 enum { RAM_DISK, SSD, DISK, ARCHIVE, PROVIDED, NVDIMM };
 static const char *const type_names[QUOTA_TYPES] = {"RAM_DISK", "SSD",      "DISK",
                                                     "ARCHIVE",  "PROVIDED", "NVDIMM"};
-
-/* The types of a policy in the order of their ordinals. */
-static const struct policy {
-    uint8_t id;
-    const char *name;
-    uint8_t count, types[2];
-} policies[] = {
-    {1, "PROVIDED", 2, {DISK, PROVIDED}}, {2, "COLD", 1, {ARCHIVE}},
-    {5, "WARM", 2, {DISK, ARCHIVE}},      {HOT, "HOT", 1, {DISK}},
-    {10, "ONE_SSD", 2, {SSD, DISK}},      {12, "ALL_SSD", 1, {SSD}},
-    {14, "ALL_NVDIMM", 1, {NVDIMM}},      {15, "LAZY_PERSIST", 2, {RAM_DISK, DISK}},
-};
 
 static unsigned ordinal_of(unsigned type)
 {
@@ -56,7 +39,7 @@ void fsck_count_types(struct fsck *f, handle_t file, const uint32_t *storages, s
 {
     struct fsck_combination c = {.policy = ns_effective_policy(f->nn->ns, file), .count = 1};
     if (c.policy == 0)
-        c.policy = HOT;
+        c.policy = STORAGE_POLICY_HOT;
     for (size_t i = 0; i < count; i++)
         c.types[ordinal_of(nodes_storage(f->nn->nodes, storages[i])->type)]++;
     f->combined_blocks++;
@@ -74,40 +57,39 @@ void fsck_count_types(struct fsck *f, handle_t file, const uint32_t *storages, s
         f->combinations[f->combination_count++] = c;
 }
 
-/* Exactly the types of the policy, then more of the last one only. */
-static bool fits(const struct policy *p, const uint16_t types[QUOTA_TYPES])
+/* Exactly the types of the policy, then more of the last one (by ordinal) only. */
+static bool fits(const struct storage_policy *p, const uint16_t types[QUOTA_TYPES])
 {
-    uint32_t all = 0, rest = 0;
-    for (unsigned t = 0; t < QUOTA_TYPES; t++)
-        all += types[t];
-    for (unsigned i = 0; i < p->count; i++) {
-        if (types[p->types[i]] == 0)
+    uint32_t wanted = 0; /* bits 1 << ordinal */
+    for (size_t i = 0; i < ARRAY_SIZE(p->types) && p->types[i] != 0; i++)
+        wanted |= 1u << ordinal_of(p->types[i]);
+    for (unsigned t = 0; t < QUOTA_TYPES; t++) {
+        bool is_wanted = (wanted & (1u << t)) != 0, is_last = wanted >> t == 1;
+        if ((types[t] > 0) != is_wanted || (types[t] > 1 && !is_last))
             return false;
-        rest += i + 1u < p->count ? 1u : types[p->types[i]];
     }
-    return rest == all;
+    return true;
 }
 
-static const struct policy *policy_that_fits(const struct fsck_combination *c)
+static const struct storage_policy *policy_that_fits(const struct fsck_combination *c)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        if (fits(&policies[i], c->types))
-            return &policies[i];
+    const struct storage_policy *p;
+    for (size_t i = 0; (p = storage_policy_list(i)) != NULL; i++)
+        if (fits(p, c->types))
+            return p;
     return NULL;
 }
 
 static const char *policy_name(uint8_t id)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(policies); i++)
-        if (policies[i].id == id)
-            return policies[i].name;
-    return "";
+    const struct storage_policy *p = storage_policy_at(id);
+    return p != NULL ? p->name : "";
 }
 
 /* "DISK:3(HOT)" */
 static void describe(struct fsck *f, const struct fsck_combination *c, struct buf *to)
 {
-    const struct policy *p = policy_that_fits(c);
+    const struct storage_policy *p = policy_that_fits(c);
     bool first = true;
     buf_clear(to);
     for (unsigned t = 0; t < QUOTA_TYPES; t++) {
@@ -123,7 +105,7 @@ static void describe(struct fsck *f, const struct fsck_combination *c, struct bu
 
 static bool is_satisfied(const struct fsck_combination *c)
 {
-    const struct policy *p = policy_that_fits(c);
+    const struct storage_policy *p = policy_that_fits(c);
     return p != NULL && p->id == c->policy;
 }
 

@@ -10,7 +10,6 @@ our_url=$url our_base=$base our_dir=$dir
 their_dir=$scratch/theirs their_base=$(free_base) their_url=hdfs://127.0.0.1:$their_base
 at_end() { kill ${writers[@]+"${writers[@]}"} 2>/dev/null; "$cluster" stop "$their_dir" 2>/dev/null; "$peer" stop "$their_dir" 2>/dev/null; }
 writers=()
-their_base=$((our_base + 100)) their_url=hdfs://127.0.0.1:$((our_base + 100))
 "$peer" namenode "$their_dir" "$their_base" "${settings[@]}" || fail "the real NameNode does not start"
 for i in 0 1 2; do
   "$cluster" datanode "$their_dir" --namenode "127.0.0.1:$their_base" --port $((their_base + 10 + 3 * i)) --name dn$i "${settings[@]}"
@@ -69,6 +68,8 @@ build() { # a tree with all that fsck tells apart
 }
 at theirs; build; exec 7>&8
 at ours; build
+whole() { ! check /t/policies 2>/dev/null | grep -q 'Under replicated'; }
+for side in theirs ours; do at $side; wait_until 30 whole || fail "a replica of the restarted nodes is not back ($side): $(check /t/policies 2>&1)"; done
 
 compare() { # WORDS: our command on both servers
   local side
