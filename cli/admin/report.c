@@ -1,6 +1,5 @@
 /* report.c - the state of the cluster, line for line as Hadoop's report has it, since scripts read
- * it. Lines whose figures libdfs doesn't tell (replication-1 blocks, erasure coding, caches, the
- * last block report) are left out rather than made up. Thread: main's. */
+ * it. Thread: main's. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -126,6 +125,8 @@ static void print_node(const struct dfs_node *n)
     printf("\nHostname: %s\n", n->host);
     if (n->rack != NULL && n->rack[0] != '\0' && strcmp(n->rack, "/default-rack") != 0)
         printf("Rack: %s\n", n->rack);
+    if (n->upgrade_domain != NULL)
+        printf("Upgrade domain: %s\n", n->upgrade_domain);
     printf("Decommission Status : %s\n", admin_state(n->admin_state));
     print_space(n);
     printf("Xceivers: %u\n", n->transfers);

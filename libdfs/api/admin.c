@@ -161,6 +161,8 @@ static bool fill_node(const Hdfs__DatanodeInfo *from, struct dfs_node *n)
     };
     if (asprintf(&n->address, "%s:%u", from->id->ip_addr, from->id->xfer_port) < 0)
         n->address = NULL;
+    if (from->upgrade_domain != NULL && (n->upgrade_domain = strdup(from->upgrade_domain)) == NULL)
+        return false;
     return n->host != NULL && n->uuid != NULL && n->rack != NULL && n->address != NULL;
 }
 
@@ -213,6 +215,7 @@ void dfs_nodes_free(struct dfs_nodes *nodes)
     for (size_t i = 0; i < nodes->count; i++) {
         free(nodes->items[i].host);
         free(nodes->items[i].address);
+        free(nodes->items[i].upgrade_domain);
         free(nodes->items[i].uuid);
         free(nodes->items[i].rack);
     }

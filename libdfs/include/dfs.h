@@ -307,6 +307,7 @@ struct dfs_node {
     uint32_t admin_state;   /* 0 normal, 1 decommissioning, 2 decommissioned, 3 entering, 4 in
                                maintenance */
     uint32_t ipc_port;      /* of its RPC server */
+    char *upgrade_domain;   /* NULL: none */
 };
 /* Blocks that need care: of replicated files, and groups of erasure-coded ones. */
 struct dfs_block_health {

@@ -255,8 +255,9 @@ void fsck_file_blocks(struct fsck *f, size_t *budget)
     uint32_t count = file->file.block_count;
     if (f->file.end > count)
         f->file.end = count;
-    for (; f->file.at<f->file.end && * budget> 0; f->file.at++) {
+    for (bool first = true; f->file.at < f->file.end && (first || *budget > 0); f->file.at++) {
         handle_t block = blocks[f->file.at];
+        first = false; /* the smallest budget gets on, too */
         *budget -= *budget < BLOCK_COST ? *budget : BLOCK_COST;
         if (f->file.at + 1 == count && !blocks_is_complete(f->nn->blocks, block))
             continue; /* it is being written */
