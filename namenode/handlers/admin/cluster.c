@@ -63,7 +63,8 @@ int fs_getFsReplicatedBlockStats(struct call *c)
 int fs_getFsECBlockGroupStats(struct call *c)
 {
     RESPOND(c, Cp__GetFsECBlockGroupStatsResponse, cp__get_fs_ecblock_group_stats_response);
-    (void)res; /* there are no block groups: all zero */
+    res->has_highest_prio_low_redundancy_blocks = true;
+    /* there are no block groups: all zero; the line is there as Hadoop's */
     return 0;
 }
 
