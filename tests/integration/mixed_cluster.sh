@@ -6,21 +6,25 @@ dir=$scratch/cluster base=$(free_base); url=hdfs://127.0.0.1:$base; clusters+=("
 nn=$dir; [ "${NAMENODE:-}" != java ] || nn=$dir/java
 at_end() { "$peer" stop "$dir/java" 2>/dev/null; }
 export HADOOP_PEER_HEAP=256m HADOOP_PEER_SERVER_OPTS="-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-size=$((160 << 20)) total=$(stat -f -c '%b %S' "$scratch" | awk '{printf "%.0f", $1 * $2}')
-common=("dfs.datanode.du.reserved=$((total - size))" dfs.blocksize=1048576)
+common=(dfs.blocksize=1048576 dfs.datanode.round-robin-volume-choosing-policy.additional-available-space=0)
 quick=(dfs.namenode.heartbeat.recheck-interval=1000 dfs.namenode.stale.datanode.interval=3000 dfs.namenode.reconstruction.pending.timeout-sec=5)
 
+place() { # INDEX: its disk is a small file system, so that it fills noticeably
+  local data; case $1 in 2 | 3) data=$dir/java/dn$1.data ;; *) data=$dir/dn$1.data ;; esac
+  mkdir -p "$data" && mount -t tmpfs -o size=160m,mode=700 tmpfs "$data" 2>/dev/null || { echo "a tmpfs can't be mounted here" >&2; exit 77; }
+}
 node() { # INDEX: 0, 1 and 4 are ours
   local args=(--namenode "127.0.0.1:$base" --port $((base + 10 + 3 * $1)) --name "dn$1" --no-wait "${common[@]}")
   case $1 in 2 | 3) "$peer" datanode "$dir/java" "${args[@]}" ;; *) "$cluster" datanode "$dir" "${args[@]}" ;; esac || fail "dn$1 does not start"
 }
 pid_file() { case $1 in 2 | 3) echo "$dir/java/dn$1.pid" ;; *) echo "$dir/dn$1.pid" ;; esac; }
 live() { if [ "$nn" = "$dir" ]; then "$cluster" live "$dir" "$1"; else "$peer" live "$nn" "$1"; fi || fail "not $1 live DataNodes"; }
-healthy() { "$dfs" fsck -fs "$url" / >"$scratch/fsck" 2>&1 && ! grep -E 'Under-replicated blocks:|Over-replicated blocks:|Missing replicas:' "$scratch/fsck" | grep -qv '[[:space:]]0\( (0.0 %)\)\?$'; }
+healthy() { "$dfs" fsck -D "dfs.namenode.http-address=127.0.0.1:$((base + 1))" -fs "$url" / >"$scratch/fsck" 2>&1 && ! grep -E 'Under-replicated blocks:|Over-replicated blocks:|Missing replicas:' "$scratch/fsck" | grep -qv '[[:space:]]0\( (0.0 %)\)\?$'; }
 await_health() { wait_until "${2:-60}" healthy || fail "$1: $(cat "$scratch/fsck")"; }
 sums() { "$dfs" -fs "$url" -cat '/tree/*' | md5sum; }
 
 if [ "$nn" = "$dir" ]; then "$cluster" namenode "$dir" "$base" "${quick[@]}"; else "$peer" namenode "$nn" "$base" "${quick[@]}"; fi || fail "the NameNode does not start"
+for i in 0 1 2 3 4; do place $i; done
 for i in 0 1 2 3; do node $i; done
 live 4
 
@@ -50,8 +54,8 @@ done
 node 4
 live 5
 blocks() { find "$1" -path '*finalized*' -name 'blk_*' ! -name '*.meta' | wc -l; }
-HADRON_LOG=warn "$dfs" balancer -fs "$url" -threshold 8 -D dfs.balancer.getBlocks.min-block-size=1 -D dfs.blocksize=1048576 -D dfs.heartbeat.interval=1 \
-  -D dfs.namenode.redundancy.interval.seconds=1 >"$scratch/balancer" 2>&1 || fail "balancer: $(tail -n 5 "$scratch/balancer")"
+HADRON_LOG=warn "$dfs" balancer -fs "$url" -D dfs.balancer.getBlocks.min-block-size=1 -D dfs.blocksize=1048576 -D dfs.heartbeat.interval=1 \
+  -D dfs.namenode.redundancy.interval.seconds=1 -threshold 8 >"$scratch/balancer" 2>&1 || fail "balancer: $(tail -n 5 "$scratch/balancer")"
 [ "$(blocks "$dir/dn4.data")" -ge 15 ] || fail "the balancer moved $(blocks "$dir/dn4.data") blocks: $(tail -n 5 "$scratch/balancer")"
 await_health "after the balancer"
 [ "$(sums)" = "$want" ] || fail "other bytes after the balancer"
