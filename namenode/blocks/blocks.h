@@ -47,6 +47,8 @@ struct blocks_settings {
     uint32_t maintenance_min;       /* dfs.namenode.maintenance.replication.min, 1 */
     uint32_t replication_default;   /* dfs.replication, 3 */
     int64_t safemode_extension_ms;  /* dfs.namenode.safemode.extension, 30 s */
+    double invalidate_share;        /* dfs.namenode.invalidate.work.pct.per.iteration, 0.32 */
+    int64_t deletion_delay_ms;      /* dfs.namenode.startup.delay.block.deletion.sec, 0 */
 };
 /* Hadoop's defaults. */
 void blocks_settings_defaults(struct blocks_settings *s);

@@ -254,6 +254,7 @@ void pending_drop(struct blocks *b, struct block *blk); /* and its orders */
  */
 void pending_expected(struct blocks *b, handle_t h);
 void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
+void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node);
 void pending_node_died(struct blocks *b, uint32_t node);
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);
 void redundancy_begin(struct blocks *b);

@@ -157,6 +157,8 @@ void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generatio
         r = replica_find_node(b, blk, node);
     if (r == NULL)
         return;
+    uint32_t where = replica_node(b, r);
     (void)replica_set_corrupt(b, h, replica_storage(r), generation_stamp, reason);
+    pending_source_bad(b, blk, where);
     block_refresh(b, h);
 }

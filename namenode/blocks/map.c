@@ -21,6 +21,7 @@ void blocks_settings_defaults(struct blocks_settings *s)
         .safemode_extension_ms = 30000,
         .maintenance_min = 1,
         .replication_default = 3,
+        .invalidate_share = 0.32F,
     };
     place_settings_defaults(&s->place);
 }

@@ -118,6 +118,8 @@ static bool redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_
     if (b->redundancy_ms == 0 || mono_ms - b->redundancy_ms >= b->settings.redundancy_interval_ms) {
         b->redundancy_ms = mono_ms;
         redundancy_begin(b);
+        if (mono_ms - b->started_ms >= b->settings.deletion_delay_ms)
+            nodes_grant_invalidates(b->nodes, b->settings.invalidate_share, rng);
     }
     spend(budget, redundancy_run(b, mono_ms, rng, *budget));
     return b->redundancy.work > 0;

@@ -54,6 +54,14 @@ void pending_arrived(struct blocks *b, struct block *blk, uint32_t node)
         pending_free(b, blk);
 }
 
+/* What it was to copy won't arrive, or would be bad itself: others are asked at once. */
+void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node)
+{
+    const struct side *side = side_of(b, blk);
+    if (side != NULL && side->pending != NULL && side->pending->source == node)
+        pending_drop(b, blk);
+}
+
 static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uint32_t *targets,
                         uint32_t count, int64_t mono_ms)
 {
@@ -231,15 +239,15 @@ static uint32_t choose_targets(struct blocks *b, struct block *blk, uint32_t sou
     return count;
 }
 
-/* On a cluster with no other node a corrupt replica blocks the place of its own replacement. Half
- * of the wanted number are good, so it may go. */
+/* On a cluster with no other node a corrupt replica blocks the place of its own replacement. It may
+ * go if half of the wanted number are good, or another corrupt one is left. */
 static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_counts *n)
 {
     struct block *blk = block_at(b, h);
     uint32_t most = nodes_live_count(b->nodes); /* that many there can be at all */
     uint32_t wanted = blk->replication < most ? blk->replication : most;
-    if (n->corrupt == 0 || n->stale > 0 || n->live * 2 < wanted ||
-        n->live < b->settings.replication_min)
+    if (n->corrupt == 0 || n->stale > 0 || n->live < b->settings.replication_min || n->live == 0 ||
+        (n->live * 2 < wanted && n->corrupt < 2))
         return;
     const struct replica *r = replicas_of(b, blk);
     while ((r->tag & REPLICA_CORRUPT) == 0)

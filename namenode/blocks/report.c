@@ -113,6 +113,12 @@ static int written_replica(struct blocks *b, handle_t h, uint32_t storage, const
     return 0;
 }
 
+/* Its deletion may yet be taken back, so that counts also while it waits for it. */
+static bool turned_bad(const struct block *blk, const struct replica *r, const struct told *t)
+{
+    return blk->state == BLOCK_COMPLETE && (r->tag & REPLICA_CORRUPT) == 0 && judge(blk, t) != 0;
+}
+
 /* One told replica. */
 static int take_replica(struct blocks *b, uint32_t storage, const struct told *t, bool full)
 {
@@ -132,7 +138,8 @@ static int take_replica(struct blocks *b, uint32_t storage, const struct told *t
     struct replica *r = block_replica_find(b, blk, storage);
     if (full && r != NULL)
         storage_list_mark_seen(b, &b->storages[storage], r, storage);
-    if (nodes_invalidate_ordered(b->nodes, where->node, t->id, t->generation_stamp))
+    bool ordered = nodes_invalidate_ordered(b->nodes, where->node, t->id, t->generation_stamp);
+    if (ordered && (r == NULL || !turned_bad(blk, r, t)))
         return 0;
     if (r != NULL && replica_is_live(r) && blk->state == BLOCK_COMPLETE &&
         t->state == REPLICA_FINALIZED && same_contents(blk, t) && blk->side == 0)

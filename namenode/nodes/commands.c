@@ -158,7 +158,41 @@ uint32_t nodes_take_invalidates(struct nodes *n, uint32_t i, struct node_block *
         ret_blocks[count++] = invalid_at(n, node->invalid_first)->block;
         invalid_unlink(n, node, node->invalid_first);
     }
+    node->invalid_granted -= count < node->invalid_granted ? count : node->invalid_granted;
     return count;
+}
+
+static bool waits_for_deletions(const struct node *node)
+{
+    return node->alive && node->invalid_count > 0;
+}
+
+/* Each that waits is taken with the chance that is left for it, so all choices are equally likely
+ * and no list is needed. */
+void nodes_grant_invalidates(struct nodes *n, double share, struct rng *rng)
+{
+    double part = n->live_count * share;
+    uint32_t waiting = 0, room = (uint32_t)part;
+    room += room < part;
+    for (uint32_t i = 1; i <= nodes_count(n); i++)
+        waiting += waits_for_deletions(nodes_at(n, i));
+    for (uint32_t i = 1; i <= nodes_count(n) && room > 0 && waiting > 0; i++) {
+        struct node *node = nodes_at_mut(n, i);
+        if (!waits_for_deletions(node))
+            continue;
+        if (room >= waiting || rng_below(rng, waiting) < room) {
+            node->invalid_granted = n->settings.invalidate_limit;
+            room--;
+        }
+        waiting--;
+    }
+}
+
+uint32_t nodes_invalidates_granted(const struct nodes *n, uint32_t i)
+{
+    const struct node *node = nodes_at(n, i);
+    return node->invalid_count < node->invalid_granted ? node->invalid_count
+                                                       : node->invalid_granted;
 }
 
 /* ---- recoveries: one for each file whose writer was lost, so there are few ---- */
@@ -231,4 +265,5 @@ void nodes_clear_orders(struct nodes *n, uint32_t i)
     node->copy_count = 0;
     while (node->invalid_first != 0)
         invalid_unlink(n, node, node->invalid_first);
+    node->invalid_granted = 0;
 }

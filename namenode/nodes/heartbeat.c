@@ -123,11 +123,15 @@ static void take_report(struct node_storage *s, const struct node_storage_report
     s->non_dfs_used = r->non_dfs_used;
 }
 
-static void fail_unnamed(struct nodes *n, struct node *node)
+/* News of a disk that has just failed may come after the heartbeat that didn't name it any more:
+ * nothing would ever take back what it made us believe. One that comes is named within a beat. */
+enum { UNNAMED_BEATS = 3 };
+
+static void fail_unnamed(struct nodes *n, struct node *node, uint32_t beats)
 {
     for (uint32_t s = node->storages; s != 0; s = nodes_storage(n, s)->next) {
         struct node_storage *storage = nodes_storage_mut(n, s);
-        if (storage->heartbeat != node->heartbeats)
+        if (node->heartbeats - storage->heartbeat >= beats)
             storage->failed = true;
     }
 }
@@ -145,8 +149,8 @@ int nodes_heartbeat(struct nodes *n, uint32_t i, const struct node_heartbeat *h,
         take_report(nodes_storage_mut(n, s), r);
         nodes_storage_mut(n, s)->heartbeat = node->heartbeats;
     }
-    if (h->failed_volumes > node->failed_volumes || !node->heard_since_registration)
-        fail_unnamed(n, node);
+    bool lost = h->failed_volumes > node->failed_volumes || !node->heard_since_registration;
+    fail_unnamed(n, node, lost ? 1 : UNNAMED_BEATS);
     node_sum_storages(n, node);
     count_service(n, node, false);
     node->xceivers = h->xceivers;

@@ -111,6 +111,7 @@ struct node {
     struct node_recovery *recoveries; /* queue */
     uint32_t recovery_count;
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
+    uint32_t invalid_granted;                            /* so many of them it may be given */
     struct idmap invalid_ids;
     uint32_t next_same_ip;
     uint64_t
@@ -306,6 +307,11 @@ void nodes_cancel_invalidate(struct nodes *n, uint32_t node, uint64_t block_id);
 /* At most min(max, invalidate_limit). Give nothing in safe mode. */
 uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_block *ret_blocks,
                                 uint32_t max);
+/* Deletions are spread: an iteration of the monitor lets `share` of the live nodes (rounded up),
+ * drawn from those that wait for some, have invalidate_limit of them. What was granted stays so
+ * until it is taken. */
+void nodes_grant_invalidates(struct nodes *n, double share, struct rng *rng);
+uint32_t nodes_invalidates_granted(const struct nodes *n, uint32_t node); /* of those that wait */
 /* To lead the recovery of a block; once per block id. False: the queue is full or no memory. */
 bool nodes_order_recovery(struct nodes *n, uint32_t node, uint64_t block_id);
 uint32_t nodes_take_recoveries(struct nodes *n, uint32_t node, uint64_t *ret_block_ids,

@@ -54,7 +54,8 @@ static int storage_add(struct nodes *n, uint32_t i, const char *uuid, uint32_t *
         free(copy);
         return fail(err, ERR_NO_MEMORY, "no memory for storage %s", uuid);
     }
-    *nodes_storage_mut(n, s) = (struct node_storage){.uuid = copy, .node = i};
+    *nodes_storage_mut(n, s) =
+        (struct node_storage){.uuid = copy, .node = i, .heartbeat = node->heartbeats};
     *link = s; /* at the end: storages stay in the order in which they were told */
     *ret_storage = s;
     return 0;

@@ -171,6 +171,10 @@ static int configure_blocks(const struct conf *conf, struct blocks *blocks, stru
     b.safemode_extension_ms = conf_ms(conf, CONF_safemode_extension);
     b.maintenance_min = u32(conf, CONF_maintenance_min);
     b.replication_default = u32(conf, CONF_replication);
+    b.invalidate_share = conf_double(conf, CONF_invalidate_share);
+    b.deletion_delay_ms = conf_ms(conf, CONF_startup_deletion_delay);
+    if (b.invalidate_share <= 0)
+        return fail(err, ERR_CONFIG, "%s must be more than 0", conf_name(CONF_invalidate_share));
     blocks_configure(blocks, &b);
     return 0;
 }

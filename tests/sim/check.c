@@ -267,6 +267,22 @@ static void check_losses(struct sim *s)
     }
 }
 
+/* The first node that has yet to be told of deletions. */
+static uint32_t waits_for_deletions(struct sim *s)
+{
+    for (uint32_t i = 1; i <= nodes_count(s->nn->nodes); i++)
+        if (nodes_at(s->nn->nodes, i)->invalid_count > 0)
+            return peer_named(nodes_at(s->nn->nodes, i)->uuid);
+    return UINT32_MAX;
+}
+
+bool check_at_rest(struct sim *s)
+{
+    struct blocks_stats b;
+    blocks_stats(blocks_in(s), &b);
+    return b.excess == 0 && b.pending_deletion == 0 && b.pending == 0 && b.postponed == 0;
+}
+
 void check_end(struct sim *s)
 {
     struct blocks_stats b;
@@ -274,8 +290,9 @@ void check_end(struct sim *s)
     check_beliefs(s);
     check_losses(s);
     blocks_stats(blocks_in(s), &b);
-    if (b.excess != 0 || b.pending_deletion != 0 || b.pending != 0 || b.postponed != 0)
-        sim_fail(s, 0, 0, "not at rest: excess %llu deletions %llu pending %llu postponed %llu",
+    if (!check_at_rest(s))
+        sim_fail(s, 0, waits_for_deletions(s),
+                 "not at rest: excess %llu deletions %llu pending %llu postponed %llu",
                  (unsigned long long)b.excess, (unsigned long long)b.pending_deletion,
                  (unsigned long long)b.pending, (unsigned long long)b.postponed);
 }

@@ -2,9 +2,12 @@
  *   dfs-sim [--first N] [--seeds N] [--jobs N] [--twice N] [--verbose]
  *   dfs-sim --scale ...   (scale.c; see bench/README.md)
  * Every `twice`-th seed runs twice and must do the same. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/obs/obs.h"
@@ -17,16 +20,18 @@ struct arguments {
 
 static void show(uint64_t seed, const struct sim_options *o, const struct sim_counts *c)
 {
-    printf("seed %llu: %u nodes, %llu files, %llu copies, %llu deletions, %llu recoveries, %llu "
+    printf("seed %llu: %.1f s CPU, %u nodes, %llu files, %llu copies, %llu deletions, %llu "
+           "recoveries, %llu "
            "appends, %llu truncates, %llu crashes, %llu NameNode starts, %llu late, %llu lost, "
            "quiet after %lld s, %llu events, %llu checks\n",
-           (unsigned long long)seed, o->peers, (unsigned long long)c->files,
-           (unsigned long long)c->copied, (unsigned long long)c->deletions,
-           (unsigned long long)c->recoveries, (unsigned long long)c->appends,
-           (unsigned long long)c->truncates, (unsigned long long)c->crashes,
-           (unsigned long long)c->restarts, (unsigned long long)c->stale_reports,
-           (unsigned long long)c->lost_blocks, (long long)(c->settled_ms / SECOND),
-           (unsigned long long)c->events, (unsigned long long)c->checks);
+           (unsigned long long)seed, (double)clock() / CLOCKS_PER_SEC, o->peers,
+           (unsigned long long)c->files, (unsigned long long)c->copied,
+           (unsigned long long)c->deletions, (unsigned long long)c->recoveries,
+           (unsigned long long)c->appends, (unsigned long long)c->truncates,
+           (unsigned long long)c->crashes, (unsigned long long)c->restarts,
+           (unsigned long long)c->stale_reports, (unsigned long long)c->lost_blocks,
+           (long long)(c->settled_ms / SECOND), (unsigned long long)c->events,
+           (unsigned long long)c->checks);
 }
 
 static int run_seed(const struct arguments *a, uint64_t seed)
@@ -42,6 +47,25 @@ static int run_seed(const struct arguments *a, uint64_t seed)
         return 1;
     }
     return 0;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    CHECK(getrusage(RUSAGE_CHILDREN, &u) == 0);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* A line now and then, so that one sees that a long run goes on. */
+static void show_progress(const struct arguments *a, uint64_t done, uint64_t failed)
+{
+    enum { STEP = 100 };
+    if (done % STEP != 0 || done == a->seeds)
+        return;
+    printf("%llu of %llu seeds done, %llu failed, %.0f s CPU\n", (unsigned long long)done,
+           (unsigned long long)a->seeds, (unsigned long long)failed, cpu_seconds());
+    fflush(stdout);
 }
 
 static uint64_t run_all(const struct arguments *a)
@@ -78,6 +102,7 @@ static uint64_t run_all(const struct arguments *a)
             }
             jobs[i].pid = 0;
             running--;
+            show_progress(a, next - a->first - running, failed);
         }
     }
     free(jobs);
@@ -99,6 +124,9 @@ int main(int argc, char **argv)
 {
     struct arguments a = {.first = 1, .seeds = 60, .jobs = 1, .twice = 20};
     log_set_level(LOG_ERROR);
+    /* Each message has an arena: giving its pages back each time would cost more than all else. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 26);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 28);
     if (argc > 1 && strcmp(argv[1], "--scale") == 0)
         return scale_main(argc - 1, argv + 1);
     for (int i = 1; i < argc; i++) {
@@ -120,7 +148,8 @@ int main(int argc, char **argv)
             return fprintf(stderr, "unknown argument %s\n", name), 2;
     }
     uint64_t failed = run_all(&a);
-    printf("%llu passed, %llu failed\n", (unsigned long long)(a.seeds - failed),
-           (unsigned long long)failed);
+    printf("seeds %llu to %llu: %llu passed, %llu failed, %.0f s CPU\n",
+           (unsigned long long)a.first, (unsigned long long)(a.first + a.seeds - 1),
+           (unsigned long long)(a.seeds - failed), (unsigned long long)failed, cpu_seconds());
     return failed == 0 ? 0 : 1;
 }

@@ -239,6 +239,7 @@ static void answered(struct sim *s, void *ctx, uint64_t arg)
         take_answer(s, p, m);
         release(s, p);
     }
+    arena_fini(&m->rpc.arena); /* the timer that gives it up may hold it for long */
     say_unref(m);
 }
 

@@ -6,7 +6,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { PORT = 9866, ENTRY_MAX = 40 };
+enum { PORT = 9866, ENTRY_MAX = 40, ALL_DISKS = (1 << SIM_DISKS) - 1 };
 
 #define NEW(m, type, stem, var)                             \
     type *var = arena_alloc(&(m)->rpc.arena, sizeof(type)); \
@@ -195,7 +195,6 @@ static ProtobufCMessage *make_report(struct sim *s, struct message *m)
     for (uint32_t d = 0; d < SIM_DISKS; d++)
         if (!m->from->disk_bad[d])
             req->reports[req->n_reports++] = storage_report(s, m, d);
-    m->snapshot = s->counts.events;
     return &req->base;
 }
 
@@ -212,6 +211,9 @@ struct message *say_new(struct sim *s, struct peer *p, enum message_kind kind)
     m->from = p;
     m->incarnation = p->incarnation;
     m->epoch = s->epoch;
+    m->snapshot = s->counts.events;
+    for (uint32_t d = 0; d < SIM_DISKS; d++)
+        m->disks |= (uint32_t)!p->disk_bad[d] << d;
     snprintf(m->rpc.peer_host, sizeof(m->rpc.peer_host), "10.%u.%u.%u", p->id >> 16,
              (p->id >> 8) & 255, p->id & 255);
     ProtobufCMessage *request = kind == SAY_REGISTER  ? make_register(s, m)
@@ -281,9 +283,14 @@ static void mark_told(struct sim *s, const struct message *m)
             m->sent.at[i].stamp == h->stamp)
             h->told = true;
     }
-    for (size_t i = 0; m->kind == SAY_REPORT && i < s->truth_count; i++) {
+    bool report = m->kind == SAY_REPORT;
+    if (!report && (m->kind != SAY_BEAT || m->disks == ALL_DISKS))
+        return;
+    /* a report tells of the disks in it, a heartbeat of those that aren't */
+    for (size_t i = 0; i < s->truth_count; i++) {
         struct held *h = s->truths[i] == NULL ? NULL : held_find(s->truths[i], m->from->id);
-        if (h != NULL && (h->gone || h->hurt) && h->changed < m->snapshot)
+        bool named = h != NULL && (m->disks >> h->disk & 1) != 0;
+        if (h != NULL && named == report && (h->gone || h->hurt) && h->changed < m->snapshot)
             h->told = true;
     }
 }

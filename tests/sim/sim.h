@@ -92,7 +92,8 @@ struct message {
     struct peer *from;
     uint32_t incarnation, epoch;
     bool lost_answer;
-    uint64_t snapshot; /* of a full report: the event at which it was made */
+    uint64_t snapshot; /* the event at which a full report or heartbeat was made, and */
+    uint32_t disks;    /* the working ones then: a bit each */
     struct rpc_call rpc;
     struct call call;
     struct told_list sent;
@@ -279,6 +280,7 @@ void check_beliefs(struct sim *s);
 void check_sums(struct sim *s);
 /* NULL: all blocks are as they shall be when nothing happens any more; else what isn't. */
 const char *check_settled(struct sim *s, uint64_t *ret_block);
+bool check_at_rest(struct sim *s); /* no work is left, also for no deleted block */
 void check_end(struct sim *s);
 
 /* run.c */

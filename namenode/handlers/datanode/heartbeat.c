@@ -100,11 +100,16 @@ static int order_copies(struct call *c, uint32_t node, Dp__SendHeartbeatResponse
 
 static int order_invalidates(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
 {
-    struct node_block *blocks = arena_array(arena_of(c), struct node_block, MAX_INVALIDATES);
+    uint32_t max = nodes_invalidates_granted(nn_of(c)->nodes, node), n = 0;
     Dp__DatanodeCommand *command = NULL;
+    if (max == 0)
+        return 0;
+    if (max > MAX_INVALIDATES)
+        max = MAX_INVALIDATES;
+    struct node_block *blocks = arena_array(arena_of(c), struct node_block, max);
     if (blocks == NULL)
         return call_no_memory(c);
-    uint32_t taken = nodes_take_invalidates(nn_of(c)->nodes, node, blocks, MAX_INVALIDATES), n = 0;
+    uint32_t taken = nodes_take_invalidates(nn_of(c)->nodes, node, blocks, max);
     for (uint32_t i = 0; i < taken; i++)
         if (blocks_confirm_deletion(blocks_of(c), node, &blocks[i]))
             blocks[n++] = blocks[i];

@@ -69,6 +69,46 @@ Test(redundancy, copies_that_never_arrive_are_ordered_again)
     cluster_free(&c);
 }
 
+Test(redundancy, a_copy_from_a_bad_replica_is_asked_of_another_at_once)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});
+    handle_t h = add_stored(&c, 1, 3, 2);
+    cluster_tick(&c, 3000);
+    uint32_t source = nodes_at(c.nodes, 1)->copy_count == 1 ? 1 : 2;
+    struct node_copy_order order;
+    cr_assert_eq(nodes_take_copies(c.nodes, source, &order, 1), 1);
+    blocks_mark_corrupt(c.blocks, 1, GS, 4, 0, CORRUPT_REPORTED);
+    cr_assert_eq(counts(&c, h).pending, 1, "nothing is known of a replica there");
+    blocks_mark_corrupt(c.blocks, 1, GS, source, 0, CORRUPT_REPORTED);
+    cr_assert_eq(counts(&c, h).pending, 0);
+    cluster_tick(&c, 3000);
+    cr_assert_eq(nodes_at(c.nodes, 3 - source)->copy_count, 1);
+    cr_assert_eq(counts(&c, h).pending, 2);
+    blocks_mark_corrupt(c.blocks, 1, GS, source, 0, CORRUPT_REPORTED);
+    cr_assert_eq(counts(&c, h).pending, 2, "the copy comes from the good one");
+    cluster_free(&c);
+}
+
+Test(redundancy, deletions_wait_for_their_turn_and_for_the_delay_after_the_start)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 10});
+    struct blocks_settings s = *blocks_settings_get(c.blocks);
+    s.deletion_delay_ms = 20000;
+    blocks_configure(c.blocks, &s);
+    blocks_remove(c.blocks, add_stored(&c, 1, 10, 10));
+    uint32_t granted = 0;
+    for (int turn = 0; turn < 6; turn++)
+        cluster_tick(&c, 3000);
+    for (uint32_t i = 1; i <= 10; i++)
+        granted += nodes_invalidates_granted(c.nodes, i);
+    cr_assert_eq(granted, 0, "18 s after the start");
+    cluster_tick(&c, 3000);
+    for (uint32_t i = 1; i <= 10; i++)
+        granted += nodes_invalidates_granted(c.nodes, i);
+    cr_assert_eq(granted, 4, "32 of 100 nodes, rounded up");
+    cluster_free(&c);
+}
+
 Test(redundancy, orders_of_a_node_that_dies_are_taken_back_at_once)
 {
     struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});
@@ -203,6 +243,24 @@ Test(redundancy, corrupt_replica_makes_room_on_a_small_cluster)
     cluster_tick(&c, 3000);
     run_copies(&c);
     cr_assert_eq(counts(&c, h).live, 3);
+    cluster_free(&c);
+}
+
+Test(redundancy, many_corrupt_replicas_make_room_one_after_the_other)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});
+    handle_t h = add_stored(&c, 1, 4, 4);
+    struct node_block out;
+    for (uint32_t node = 2; node <= 4; node++)
+        blocks_mark_corrupt(c.blocks, 1, GS, node, 0, CORRUPT_REPORTED);
+    for (int turn = 0; turn < 5; turn++)
+        cluster_tick(&c, 3000);
+    cr_assert_geq(counts(&c, h).corrupt, 1, "with one good one, one bad one is kept");
+    for (uint32_t node = 2; node <= 4; node++)
+        while (nodes_take_invalidates(c.nodes, node, &out, 1) == 1)
+            continue;
+    cluster_tick(&c, 3000);
+    cr_assert_geq(counts(&c, h).pending, 1);
     cluster_free(&c);
 }
 

@@ -276,3 +276,22 @@ Test(report, internal_blocks_of_a_group_are_let_alone)
     cr_assert(now.striped && now.length == 3 * LEN);
     cluster_free(&c);
 }
+
+Test(report, surplus_that_turned_bad_is_never_taken_back)
+{
+    struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});
+    handle_t h = add_stored(&c, 1, 3, 4);
+    cluster_tick(&c, 3000);
+    uint32_t surplus = 1;
+    while (surplus < 4 && !ordered(&c, surplus, 1))
+        surplus++;
+    cr_assert_eq(counts(&c, h).excess, 1);
+    struct entry cut = {1, LEN - 1, GS, REPLICA_FINALIZED};
+    report(&c, surplus, &cut, 1);
+    cr_assert_eq(counts(&c, h).excess, 0);
+    cr_assert_eq(counts(&c, h).corrupt, 1);
+    nodes_declare_dead(c.nodes, surplus == 1 ? 2 : 1);
+    cluster_tick(&c, 3000);
+    cr_assert_eq(counts(&c, h).live, 2);
+    cluster_free(&c);
+}

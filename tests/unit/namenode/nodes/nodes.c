@@ -297,6 +297,56 @@ Test(nodes, deletions_are_kept_once_and_leave_in_order)
     nodes_free(n);
 }
 
+Test(nodes, deletions_are_granted_to_a_share_of_those_that_wait)
+{
+    struct nodes *n = make();
+    struct rng rng = {7};
+    struct node_block out[10];
+    uint32_t seen = 0;
+    for (uint32_t i = 1; i <= 10; i++) {
+        char uuid[16], ip[16];
+        snprintf(uuid, sizeof(uuid), "u%u", i);
+        snprintf(ip, sizeof(ip), "10.0.0.%u", i);
+        add(n, uuid, ip, 9866, NULL, 0);
+        for (uint64_t id = 1; i <= 5 && id <= 3; id++)
+            cr_assert(nodes_order_invalidate(n, i, (struct node_block){id, 1, 5}));
+    }
+    nodes_grant_invalidates(n, 0.11, &rng);
+    for (uint32_t i = 1; i <= 10; i++)
+        seen += nodes_invalidates_granted(n, i);
+    cr_assert_eq(seen, 2 * 3, "two of ten, and only who waits for some");
+    for (int turn = 0; turn < 50; turn++)
+        nodes_grant_invalidates(n, 0.11, &rng);
+    for (uint32_t i = 1; i <= 10; i++) {
+        cr_assert_eq(nodes_invalidates_granted(n, i), i <= 5 ? 3 : 0, "everybody's turn comes");
+        cr_assert_eq(nodes_take_invalidates(n, i, out, 10), i <= 5 ? 3 : 0);
+        cr_assert(nodes_order_invalidate(n, i, (struct node_block){9, 1, 5}));
+        if (i == 3)
+            nodes_clear_orders(n, i);
+    }
+    cr_assert_eq(nodes_invalidates_granted(n, 1), 1, "what is left of the grant");
+    cr_assert_eq(nodes_invalidates_granted(n, 3), 0);
+    cr_assert_eq(nodes_invalidates_granted(n, 9), 0);
+    nodes_free(n);
+}
+
+Test(nodes, a_storage_that_no_heartbeat_names_is_gone)
+{
+    struct nodes *n = make();
+    uint32_t node = add(n, "u1", "10.0.0.1", 9866, NULL, 0), late = 0;
+    struct node_storage_report named = {.uuid = "DS-1", .type = STORAGE_DISK};
+    struct node_heartbeat h = {.storages = &named, .storage_count = 1};
+    cr_assert_eq(nodes_heartbeat(n, node, &h, 1, 1, NULL), 0);
+    cr_assert_eq(nodes_add_storage(n, node, "DS-2", STORAGE_DISK, false, &late, NULL), 0);
+    for (int beat = 2; beat <= 3; beat++)
+        cr_assert_eq(nodes_heartbeat(n, node, &h, beat, beat, NULL), 0);
+    cr_assert_not(nodes_storage(n, late)->failed, "it may be new");
+    cr_assert_eq(nodes_heartbeat(n, node, &h, 4, 4, NULL), 0);
+    cr_assert(nodes_storage(n, late)->failed);
+    cr_assert_not(nodes_storage(n, nodes_find_storage(n, node, "DS-1"))->failed);
+    nodes_free(n);
+}
+
 Test(nodes, promises_fade)
 {
     struct nodes *n = make();
