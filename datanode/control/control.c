@@ -63,7 +63,8 @@ static void actor_use(struct actor *a, const struct addr *addr, const struct add
 {
     a->addr = *addr;
     a->lifeline_addr = *lifeline;
-    a->stopping = a->refused = false;
+    a->stopping = false;
+    a->refused = false;
     a->active = a->unreachable = a->register_again = false;
     a->lease_id = 0;
     a->next_outliers_ms = 0;

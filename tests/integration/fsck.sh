@@ -110,7 +110,7 @@ compare /t -nonsense
 
 # Hadoop's own command on ours says the same as ours does
 at ours
-for words in "/t" "/t -files -blocks -locations" "/t -list-corruptfileblocks" "/t/healthy"; do
+for words in "/t" "/t -files -blocks -locations" "/t -files -blocks -racks" "/t -list-corruptfileblocks" "/t/healthy"; do
   # shellcheck disable=SC2086
   { "$peer" fsck "$url" $words 2>/dev/null; echo "exit $?"; } | mask >"$scratch/theirs.out"
   # shellcheck disable=SC2086

@@ -148,8 +148,8 @@ int main(int argc, char **argv)
             return fprintf(stderr, "unknown argument %s\n", name), 2;
     }
     uint64_t failed = run_all(&a);
-    printf("seeds %llu to %llu: %llu passed, %llu failed, %.0f s CPU\n",
-           (unsigned long long)a.first, (unsigned long long)(a.first + a.seeds - 1),
-           (unsigned long long)(a.seeds - failed), (unsigned long long)failed, cpu_seconds());
+    printf("%llu passed, %llu failed: seeds %llu to %llu, %.0f s CPU\n",
+           (unsigned long long)(a.seeds - failed), (unsigned long long)failed,
+           (unsigned long long)a.first, (unsigned long long)(a.first + a.seeds - 1), cpu_seconds());
     return failed == 0 ? 0 : 1;
 }

@@ -124,7 +124,6 @@ int fs_getSlowDatanodeReport(struct call *c)
     RESPOND(c, Cp__GetSlowDatanodeReportResponse, cp__get_slow_datanode_report_response);
     uint32_t max = nodes_count(nn_of(c)->nodes),
              *list = arena_array(arena_of(c), uint32_t, max + 1);
-    TRY(call_check_superuser(c));
     if (list == NULL)
         return call_no_memory(c);
     uint32_t count = nodes_slow_list(nn_of(c)->nodes, c->mono_ms, list, max);
