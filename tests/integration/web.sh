@@ -13,7 +13,10 @@ start_cluster 2 dfs.replication=2
 "$dfs" -fs "$url" -mkdir -p /a/b || fail "mkdir"
 head -c 3000000 /dev/zero >"$scratch/f"
 "$dfs" -fs "$url" -put "$scratch/f" /a/f || fail "put"
-files_seen() { [ "$(bean $((base + 1)) NameNode FSNamesystem | value FilesTotal)" = 4 ]; }
+files_seen() { # the pages show a copy of the figures, made once a second
+  [ "$(bean $((base + 1)) NameNode FSNamesystem | value FilesTotal)" = 4 ] &&
+    [ "$(bean $((base + 1)) NameNode NameNodeInfo | grep -o 'numBlocks[^0-9]*1[^0-9]' | wc -l)" = 2 ]
+}
 wait_until 10 files_seen || fail "FilesTotal: $(bean $((base + 1)) NameNode FSNamesystem)"
 
 state=$(bean $((base + 1)) NameNode FSNamesystemState)
