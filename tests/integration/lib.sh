@@ -9,6 +9,7 @@ peer=$top/tests/peer/hadoop
 dfs=$HADRON_BIN/dfs
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hadron-test.XXXXXX")
 clusters=()
+taken=${TMPDIR:-/tmp}/hadron-test-ports # a file for each range of ports, with the process id of its script
 at_end() { :; }
 
 finish() {
@@ -25,6 +26,7 @@ finish() {
   done
   grep -o " $scratch/[^ ]*" /proc/mounts | while read -r mounted; do umount "$mounted"; done
   rm -rf "$scratch"
+  grep -lx "$$" "$taken"/* 2>/dev/null | xargs -r rm -f; rmdir "$taken" 2>/dev/null
   exit "$rc"
 }
 trap finish EXIT
@@ -32,14 +34,17 @@ trap 'exit 1' INT TERM
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
-free_base() { # the first of 60 consecutive ports that nobody listens on
+free_base() { # the first of 60 consecutive ports that nobody listens on, and that no other script has taken
   local base p ok
   while :; do
-    base=$((20000 + RANDOM % 10000)); ok=1
+    mkdir -p "$taken"
+    base=$((20000 + RANDOM % 100 * 100)); ok=1
+    (set -C; echo $$ >"$taken/$base") 2>/dev/null || { kill -0 "$(cat "$taken/$base" 2>/dev/null)" 2>/dev/null || rm -f "$taken/$base"; continue; }
     for p in 0 1 10 11 12 13 14 15 16 17 18 19 20 21 22 30 31 32 40 41 42; do
       (exec 3<>"/dev/tcp/127.0.0.1/$((base + p))") 2>/dev/null && { ok=0; break; }
     done
     [ $ok = 1 ] && { echo "$base"; return; }
+    rm -f "$taken/$base"
   done
 }
 
