@@ -58,7 +58,7 @@ check "starts empty with --format" begin --datanodes 1 --format -D dfs.replicati
 "$bin/dfs" -test -e /kept
 check "the file is gone" is $? 1
 check "ends once more" end TERM
-"$bin/hdfs" balancer >/dev/null 2>&1
+"$bin/hdfs" zkfc >/dev/null 2>&1
 check "what isn't there yet says so by its exit code" is $? 255
 check "the version" test "$("$bin/hdfs" version | cut -d' ' -f1)" = Hadron
 exit $failed

@@ -46,7 +46,7 @@ done
 node 6
 wait_until 20 grep -q 'Failed to add /r7/127.0.1.7:[0-9]*: You cannot have a rack and a non-rack node at the same level' "$dir/nn.log" "$dir/dn6.log" ||
   fail "a node at another depth is not refused"
-[ "$(figure NumLiveDataNodes)" = 6 ] || fail "it joined all the same"
+[ "$("$dfs" admin -fs "$url" -report -live | grep -c "^Name: ")" = 6 ] || fail "it joined all the same"
 off 6
 
 mkdir "$scratch/in"; blocks=30
