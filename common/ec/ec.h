@@ -7,6 +7,8 @@
  * short or absent; parity is as long as the first data cell, the others count as filled up with
  * zeros. Facts: Hadoop's striped layout, RawErasureCoder, StripedBlockUtil. */
 #pragma once
+#include <stdint.h>
+
 #include "common/base/base.h"
 #include "hdfs.pb-c.h"
 
@@ -34,8 +36,10 @@ const char *ec_codec_name(enum ec_codec codec);
 /* 0, or ERR_ILLEGAL_ARGUMENT naming what can't be: no units, too many, a codec that can't do them,
  * a cell that is 0 or no multiple of 1024. */
 must_use int ec_policy_check(const struct ec_policy *p, struct err *err);
-/* Of a peer's message; ERR_UNSUPPORTED for a codec that isn't ours, ERR_PROTOCOL for impossible
- * numbers. */
+/* Policies 1..5, which every cluster has; NULL for other ids. */
+const struct ec_policy *ec_policy_builtin(uint32_t id);
+/* Of a peer's message (of a built-in policy only the id counts); ERR_UNSUPPORTED for a codec that
+ * isn't ours, ERR_PROTOCOL for impossible numbers. */
 must_use int ec_policy_take(const Hdfs__ErasureCodingPolicy *message, struct ec_policy *ret,
                             struct err *err);
 
@@ -70,10 +74,18 @@ struct ec_place ec_locate(const struct ec_policy *p, uint64_t offset);
 /* The reverse: which byte of the group the byte `offset` of data block `index` is. */
 uint64_t ec_group_offset(const struct ec_policy *p, unsigned index, uint64_t offset);
 /* What a group can be trusted to hold when its writer is gone: lengths[i] of internal block i,
- * present: bits of those that exist. The longest prefix of the data of which every byte survives or
- * can be decoded. */
+ * present: bits of those that exist. The longest prefix of the data of which every byte was surely
+ * written, and survives or can be decoded when all blocks are cut to it. That is the full stripes
+ * that k blocks have, and of the next stripe what is there of the data itself (if all data blocks
+ * have the full stripes; parity that may be there is of unknown content: it may have been made
+ * for more data than what arrived). layout.c has the reasons. */
 uint64_t ec_safe_length(const struct ec_policy *p, const uint64_t lengths[EC_MAX_UNITS],
                         uint32_t present);
+/* Bits of the blocks that may stay, each cut to its ec_internal_length, when the group is cut to
+ * `length` = ec_safe_length. Within a stripe no parity block may: drop it, so that it is made
+ * anew, or compare its last cell with what the data gives. */
+uint32_t ec_safe_units(const struct ec_policy *p, const uint64_t lengths[EC_MAX_UNITS],
+                       uint32_t present, uint64_t length);
 
 /* ---- coder.c: parity, and what was lost ---- */
 
