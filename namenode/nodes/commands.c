@@ -57,8 +57,7 @@ uint32_t nodes_take_all_copies(struct nodes *n, uint32_t i, struct node_copy_ord
 uint32_t nodes_take_copies(struct nodes *n, uint32_t i, struct node_copy_order *ret_orders,
                            uint32_t max)
 {
-    uint32_t busy = nodes_at(n, i)->xmits;
-    uint32_t room = busy >= n->settings.max_streams ? 0 : n->settings.max_streams - busy;
+    uint32_t room = node_streams_left(n, nodes_at(n, i));
     return nodes_take_all_copies(n, i, ret_orders, max < room ? max : room);
 }
 
@@ -263,6 +262,9 @@ void nodes_clear_orders(struct nodes *n, uint32_t i)
     copies_free(node->copies);
     node->copies = NULL;
     node->copy_count = 0;
+    rebuilds_free(node->rebuilds);
+    node->rebuilds = NULL;
+    node->rebuild_count = 0;
     while (node->invalid_first != 0)
         invalid_unlink(n, node, node->invalid_first);
     node->invalid_granted = 0;

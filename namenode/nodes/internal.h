@@ -53,6 +53,11 @@ struct node_recovery {
     uint64_t block_id;
 };
 
+struct node_rebuild {
+    struct node_rebuild *prev, *next;
+    struct node_rebuild_order order;
+};
+
 uint64_t invalid_id_of(const void *owner, handle_t h);
 
 /* topology.c: 0: no memory. */
@@ -67,4 +72,7 @@ void slow_fini(struct nodes *n);
 /* commands.c */
 void copies_free(struct node_copy *list);
 void recoveries_free(struct node_recovery *list);
+/* rebuild.c */
+void rebuilds_free(struct node_rebuild *list);
+uint32_t node_streams_left(const struct nodes *n, const struct node *node);
 void roll_scheduled(struct nodes *n, struct node *node, int64_t mono_ms);

@@ -43,6 +43,8 @@ struct nodes_settings {
     int64_t report_lease_ms;       /* dfs.namenode.full.block.report.lease.length.ms, 5 min */
     uint32_t invalidate_limit;     /* dfs.block.invalidate.limit, 1000 block ids a heartbeat */
     uint32_t max_streams;          /* dfs.namenode.replication.max-streams, 2 */
+    uint32_t max_streams_hard; /* dfs.namenode.replication.max-streams-hard-limit, 4: of nodes that
+                                  leave */
     bool slow_peers; /* dfs.datanode.peer.stats.enabled, false: what nodes tell of others is kept */
     bool slow_disks; /* dfs.datanode.fileio.profiling.sampling.percentage in 1 .. 100 */
     int64_t slow_valid_ms;       /* 3 x dfs.datanode.outliers.report.interval, 90 min */
@@ -71,6 +73,7 @@ struct node_storage {
 
 struct node_copy;     /* an order to copy a block; internal */
 struct node_recovery; /* to lead the recovery of one */
+struct node_rebuild;  /* to reconstruct parts of one */
 
 struct node {
     char *uuid, *ip, *hostname, *software_version, *rack;
@@ -108,6 +111,8 @@ struct node {
     int64_t report_lease_until_ms;
     struct node_copy *copies; /* queue */
     uint32_t copy_count;
+    struct node_rebuild *rebuilds; /* queue */
+    uint32_t rebuild_count;
     struct node_recovery *recoveries; /* queue */
     uint32_t recovery_count;
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
@@ -286,8 +291,8 @@ struct node_copy_order {
 /* False: the queue is full or no memory. */
 bool nodes_order_copy(struct nodes *n, uint32_t node, struct node_block block,
                       const uint32_t *targets, uint32_t target_count);
-/* At most `max`, and at most what max_streams leaves beside the xmits that the node told. Each call
- * first frees what the call before it returned. Give nothing in safe mode. */
+/* At most `max`, and at most what the node's free streams allow. Each call first frees what the
+ * call before it returned. Give nothing in safe mode. */
 uint32_t nodes_take_copies(struct nodes *n, uint32_t node, struct node_copy_order *ret_orders,
                            uint32_t max);
 /* All of them, ignoring the limit; for a node that died. */
@@ -295,6 +300,32 @@ uint32_t nodes_take_all_copies(struct nodes *n, uint32_t node, struct node_copy_
                                uint32_t max);
 /* Takes back the copies of that block; true if there was one. */
 bool nodes_cancel_copy(struct nodes *n, uint32_t node, uint64_t block_id);
+
+/* To reconstruct internal blocks of an erasure coded group: the node that is told reads from the
+ * sources (storages; an index only once, at least as many as the group has data units), decodes,
+ * and writes internal block target_indices[i] to targets[i], itself being the first target. Targets
+ * are ascending by index, and what is neither source nor target is excluded: a node that derives
+ * the indices, as Hadoop's do, comes to the same. */
+enum { REBUILD_UNITS = 16 };
+struct node_rebuild_order {
+    struct node_block group;
+    uint8_t policy; /* its id */
+    uint8_t source_count, target_count, excluded_count;
+    uint8_t source_indices[REBUILD_UNITS], target_indices[REBUILD_UNITS], excluded[REBUILD_UNITS];
+    uint32_t sources[REBUILD_UNITS], targets[REBUILD_UNITS];
+};
+/* False: the queue is full or no memory. */
+bool nodes_order_rebuild(struct nodes *n, uint32_t node, const struct node_rebuild_order *order);
+uint32_t nodes_take_rebuilds(struct nodes *n, uint32_t node, struct node_rebuild_order *ret,
+                             uint32_t max);
+/* Takes back those of that group; true if there was one. */
+bool nodes_cancel_rebuild(struct nodes *n, uint32_t node, uint64_t group_id);
+/* How many of each kind a node may be given now: its free streams (max_streams, while it leaves the
+ * service max_streams_hard, beside the xmits that it told) by the lengths of the two queues. */
+struct node_share {
+    uint32_t copies, rebuilds;
+};
+struct node_share nodes_stream_share(const struct nodes *n, uint32_t node);
 
 /* Once per block id and node; a later stamp replaces. False: no memory (the next full report
  * repairs that). */

@@ -17,6 +17,7 @@ void nodes_settings_defaults(struct nodes_settings *s)
         .report_lease_ms = 300000,
         .invalidate_limit = 1000,
         .max_streams = 2,
+        .max_streams_hard = 4,
         .slow_valid_ms = 5400000,
         .slow_collect_ms = 1800000,
         .slow_collect_nodes = 5,
@@ -57,6 +58,7 @@ static void node_fini(struct node *node)
     free(node->rack);
     free(node->upgrade_domain);
     copies_free(node->copies);
+    rebuilds_free(node->rebuilds);
     recoveries_free(node->recoveries);
     idmap_fini(&node->invalid_ids);
 }

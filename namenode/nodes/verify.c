@@ -13,6 +13,13 @@ static void verify_queues(const struct nodes *n, const struct node *node)
         copies++;
     }
     CHECK(copies == node->copy_count);
+    uint32_t rebuilds = 0;
+    struct node_rebuild *rebuild;
+    DL_FOREACH(node->rebuilds, rebuild)
+    {
+        rebuilds++;
+    }
+    CHECK(rebuilds == node->rebuild_count);
     for (uint32_t h = node->invalid_first; h != 0;) {
         const struct invalid *v = pool_at(&n->invalids, h);
         CHECK(v->prev == last);

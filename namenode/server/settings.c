@@ -190,6 +190,7 @@ static void configure_nodes(const struct conf *conf, struct nodes *nodes)
     n.report_lease_ms = conf_ms(conf, CONF_report_lease_length);
     n.invalidate_limit = u32(conf, CONF_block_invalidate_limit);
     n.max_streams = u32(conf, CONF_replication_streams);
+    n.max_streams_hard = u32(conf, CONF_replication_streams_hard);
     uint32_t sampling = u32(conf, CONF_dn_fileio_sampling);
     n.slow_peers = conf_bool(conf, CONF_dn_peer_stats);
     n.slow_disks = sampling > 0 && sampling <= 100;
@@ -285,7 +286,6 @@ static void on_state(struct server *s, struct turn *t)
 NODES_KEY(recheck, recheck_interval_ms, conf_ms(t->now, CONF_heartbeat_recheck_interval))
 NODES_KEY(invalidate, invalidate_limit, u32(t->now, CONF_block_invalidate_limit))
 BLOCKS_KEY(pending_timeout, pending_timeout_ms, conf_ms(t->now, CONF_pending_timeout))
-BLOCKS_KEY(streams_hard, max_streams_hard, u32(t->now, CONF_replication_streams_hard))
 BLOCKS_KEY(multiplier, work_multiplier, u32(t->now, CONF_replication_work_multiplier))
 
 static void change_heartbeat(struct server *s, struct turn *t)
@@ -301,6 +301,7 @@ static void change_streams(struct server *s, struct turn *t)
     struct nodes_settings n = *nodes_settings_get(s->nn->nodes);
     struct blocks_settings b = *blocks_settings_get(s->nn->blocks);
     n.max_streams = b.max_streams = u32(t->now, CONF_replication_streams);
+    n.max_streams_hard = b.max_streams_hard = u32(t->now, CONF_replication_streams_hard);
     nodes_configure(s->nn->nodes, &n);
     blocks_configure(s->nn->blocks, &b);
 }
@@ -356,7 +357,7 @@ const struct reconf_key settings_keys[] = {
     {"dfs.namenode.heartbeat.recheck-interval", set_recheck},
     {"dfs.namenode.reconstruction.pending.timeout-sec", set_pending_timeout},
     {"dfs.namenode.replication.max-streams", set_streams},
-    {"dfs.namenode.replication.max-streams-hard-limit", set_streams_hard},
+    {"dfs.namenode.replication.max-streams-hard-limit", set_streams},
     {"dfs.namenode.replication.work.multiplier.per.iteration", set_multiplier},
     {"fs.protected.directories", set_protected},
 };

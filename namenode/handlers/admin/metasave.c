@@ -199,6 +199,8 @@ static int put_node(struct buf *out, const struct node *node)
     TRY(buf_printf(out, " %s", text));
     if (node->copy_count > 0)
         TRY(buf_printf(out, " %u blocks to be replicated;", node->copy_count));
+    if (node->rebuild_count > 0)
+        TRY(buf_printf(out, " %u blocks to be erasure coded;", node->rebuild_count));
     if (node->invalid_count > 0)
         TRY(buf_printf(out, " %u blocks to be invalidated;", node->invalid_count));
     if (node->recovery_count > 0)
