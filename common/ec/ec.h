@@ -95,6 +95,11 @@ struct ec_coder; /* the tables of one policy; immutable */
 must_use int ec_coder_new(const struct ec_policy *p, struct ec_coder **ret, struct err *err);
 void ec_coder_free(struct ec_coder *c);
 
+/* Sizes: any, at any alignment; from 4 KiB on a call costs what ISA-L alone costs. The kernels take
+ * each unit once, so slices matter only for what comes before and after them: code 32 to 64 KiB of
+ * each unit at a time and the k + m slices stay in an L2 of 1 MiB while they are received, summed,
+ * coded and sent. */
+
 /* parity[i] of `size` bytes each from k data buffers of `size` bytes. A data pointer may be NULL:
  * zeros. */
 void ec_encode(const struct ec_coder *c, size_t size, const uint8_t *const data[],
