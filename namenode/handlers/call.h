@@ -94,9 +94,20 @@ int call_apply_hosts(struct call *c, uint32_t node);
 /* Hosts that are named and were never heard of: at most max, those beyond are left out. */
 int call_unheard_hosts(struct call *c, Hdfs__DatanodeInfo **ret, size_t max, size_t *ret_count);
 size_t call_hosts_count(const struct call *c);
-/* admin/ec.c: Hadoop's default policy is on after each start, whatever the image says. */
+/* admin/ec.c */
 struct kept_ec_policy;
-bool call_ec_policy_enabled(const struct kept_ec_policy *p);
+/* The policy of a striped file, or the one that new files in a directory get; NULL: replicated. */
+const struct kept_ec_policy *call_ec_policy(const struct call *c, handle_t h);
+/* An enabled one; NULL for "replication". ERR_ILLEGAL_ARGUMENT. */
+int call_ec_policy_named(struct call *c, const char *name, const struct kept_ec_policy **ret);
+int call_ec_message(struct call *c, const struct kept_ec_policy *p,
+                    Hdfs__ErasureCodingPolicy **ret);
+const char *call_ec_text(struct call *c, const struct kept_ec_policy *p); /* as Java shows it */
+/* All or those that are enabled, by name; and their names with commas. */
+int call_ec_sorted(struct call *c, bool enabled, const struct kept_ec_policy ***ret,
+                   size_t *ret_count);
+const char *call_ec_names(struct call *c, const struct kept_ec_policy *const *policies,
+                          size_t count);
 /* file/create.c: within the configured minimum and maximum; client may be NULL. */
 int call_check_replication(struct call *c, uint32_t asked, const char *path, const char *client);
 

@@ -32,6 +32,7 @@ struct nn_settings {
     bool acls_disabled, xattrs_disabled, protect_subdirs;
     bool acls_by_masked_mode; /* default ACLs are filtered by the mode after the umask */
     uint32_t max_xattrs, max_xattr_size;
+    bool ec_user_policies; /* may be added */
     char **protected_dirs; /* absolute, normal paths */
     size_t protected_count;
     int64_t heartbeat_interval_ms;

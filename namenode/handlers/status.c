@@ -160,18 +160,17 @@ int status_located_blocks(struct call *c, handle_t file, uint64_t offset, uint64
     return locate_range(c, blocks, count, offset, length, res);
 }
 
-static void set_flags(struct call *c, handle_t h, Hdfs__HdfsFileStatus *status)
+static int set_flags(struct call *c, handle_t h, Hdfs__HdfsFileStatus *status)
 {
     uint32_t acl_entries;
-    bool ec = inode_is_file(ns_inode(ns_of(c), h))
-                  ? ns_inode(ns_of(c), h)->file.ec != 0
-                  : inode_is_dir(ns_inode(ns_of(c), h)) && ns_ec_policy_name(ns_of(c), h).size > 0;
+    const struct kept_ec_policy *ec = call_ec_policy(c, h);
     (void)ns_acl(ns_of(c), h, &acl_entries);
     status->has_flags = true;
     status->flags = (acl_entries > 0 ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_ACL : 0) |
-                    (ec ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_EC : 0) |
+                    (ec != NULL ? HDFS__HDFS_FILE_STATUS__FLAGS__HAS_EC : 0) |
                     /* the root could have snapshots, if there were any */
                     (h == ns_root(ns_of(c)) ? HDFS__HDFS_FILE_STATUS__FLAGS__SNAPSHOT_ENABLED : 0);
+    return ec == NULL ? 0 : call_ec_message(c, ec, &status->ec_policy);
 }
 
 static void set_by_type(struct call *c, handle_t h, const struct inode *inode,
@@ -216,7 +215,7 @@ int status_of(struct call *c, handle_t h, struct slice name, bool locations,
     if (inode->type != INODE_SYMLINK)
         status->storage_policy = ns_effective_policy(ns_of(c), h);
     set_by_type(c, h, inode, status);
-    set_flags(c, h, status);
+    TRY(set_flags(c, h, status));
     if (locations && inode_is_file(inode) && inode->file.ec == 0)
         TRY(status_located_blocks(c, h, 0, UINT64_MAX, &status->locations));
     *ret = status;

@@ -67,48 +67,41 @@ int apply_update_master_key(struct nn *nn, const struct op_update_master_key *op
 
 /* ---- erasure coding policies ---- */
 
-enum { FIRST_OWN_POLICY = 64, LAST_POLICY = 127, EC_DISABLED = 1, EC_ENABLED = 2, EC_REMOVED = 3 };
-
 /* Hadoop's name of a policy: codec-data-parity-cell size in KiB. */
-static int name_policy(const edit_ec_schema *s, struct arena *arena, struct kept_ec_policy *ret)
+static int fill_policy(const edit_ec_schema *s, struct arena *arena, struct kept_ec_policy *ret)
 {
+    ret->state = KEPT_EC_DISABLED;
+    ret->data_units = s->data_units;
+    ret->parity_units = s->parity_units;
+    ret->cell_size = s->cell_size;
     ret->codec = text_of(arena, s->codec);
     ret->options = arena_array(arena, const char *, s->options.count + 1);
     if (ret->codec == NULL || ret->options == NULL)
         return ERR_NO_MEMORY;
-    char *upper = arena_strdup(arena, ret->codec);
-    for (char *p = upper; p != NULL && *p != '\0'; p++)
-        if (*p >= 'a' && *p <= 'z')
-            *p = (char)(*p - 'a' + 'A');
-    ret->name = arena_printf(arena, "%s-%u-%u-%uk", upper == NULL ? "" : upper, s->data_units,
-                             s->parity_units, s->cell_size / 1024);
+    ret->name = kept_ec_name(ret->codec, s->data_units, s->parity_units, s->cell_size, arena);
     for (uint32_t i = 0; i < s->options.count; i++)
         if ((ret->options[i] = text_of(arena, s->options.at[i])) == NULL)
             return ERR_NO_MEMORY;
     ret->option_count = s->options.count;
-    return upper == NULL || ret->name == NULL ? ERR_NO_MEMORY : 0;
+    return ret->name == NULL ? ERR_NO_MEMORY : 0;
 }
 
+/* Adding what is there changes nothing; a handler journals it all the same, as Hadoop does. */
 int apply_add_ec_policy(struct nn *nn, const struct op_add_ec_policy *op, const struct edit *e,
                         struct err *err)
 {
     (void)e;
-    uint8_t id = FIRST_OWN_POLICY;
-    while (id < LAST_POLICY && kept_find_policy_id(nn->kept, id) != NULL)
-        id++;
-    if (id == LAST_POLICY)
-        return fail(err, ERR_CORRUPT, "there are too many erasure coding policies");
     struct arena scratch;
     arena_init(&scratch, 0);
-    struct kept_ec_policy p = {.id = id,
-                               .state = EC_DISABLED,
-                               .data_units = op->policy.data_units,
-                               .parity_units = op->policy.parity_units,
-                               .cell_size = op->policy.cell_size};
-    int rc = name_policy(&op->policy, &scratch, &p);
-    if (rc == 0 &&
-        kept_find_policy(nn->kept, p.name) == NULL) /* adding what is there changes nothing */
-        rc = kept_put_policy(nn->kept, &p);
+    struct kept_ec_policy p = {0};
+    int rc = op->policy.options.count % 2 != 0
+                 ? fail(err, ERR_CORRUPT, "an option of an erasure coding policy has no value")
+                 : fill_policy(&op->policy, &scratch, &p);
+    if (rc == 0 && kept_ec_same(nn->kept, &p) == NULL) {
+        p.id = kept_ec_next_id(nn->kept);
+        rc = p.id == 0 ? fail(err, ERR_CORRUPT, "there are too many erasure coding policies")
+                       : kept_put_policy(nn->kept, &p);
+    }
     arena_fini(&scratch);
     return rc;
 }
@@ -123,7 +116,7 @@ static int set_policy_state(struct nn *nn, struct slice name, uint8_t state, str
                        : fail(err, ERR_CORRUPT, "there is no erasure coding policy %s",
                               text == NULL ? "" : text);
     if (p != NULL)
-        p->state = state;
+        kept_ec_set_state(p, state);
     arena_fini(&scratch);
     return rc;
 }
@@ -132,21 +125,21 @@ int apply_enable_ec_policy(struct nn *nn, const struct op_enable_ec_policy *op,
                            const struct edit *e, struct err *err)
 {
     (void)e;
-    return set_policy_state(nn, op->name, EC_ENABLED, err);
+    return set_policy_state(nn, op->name, KEPT_EC_ENABLED, err);
 }
 
 int apply_disable_ec_policy(struct nn *nn, const struct op_disable_ec_policy *op,
                             const struct edit *e, struct err *err)
 {
     (void)e;
-    return set_policy_state(nn, op->name, EC_DISABLED, err);
+    return set_policy_state(nn, op->name, KEPT_EC_DISABLED, err);
 }
 
 int apply_remove_ec_policy(struct nn *nn, const struct op_remove_ec_policy *op,
                            const struct edit *e, struct err *err)
 {
     (void)e;
-    return set_policy_state(nn, op->name, EC_REMOVED, err);
+    return set_policy_state(nn, op->name, KEPT_EC_REMOVED, err);
 }
 
 /* ---- cache pools and directives ---- */

@@ -198,12 +198,21 @@ uint8_t ns_local_policy(const struct ns *ns, handle_t h)
     return set && value.size == 1 ? value.data[0] : 0;
 }
 
+/* Of the storage policies, striped files follow those that put all replicas on one type. */
+static bool suits_striped(uint8_t policy)
+{
+    enum { COLD = 2, HOT = 7, ALL_SSD = 12 };
+    return policy == HOT || policy == COLD || policy == ALL_SSD;
+}
+
 uint8_t ns_effective_policy(const struct ns *ns, handle_t h)
 {
     uint8_t policy = 0;
+    const struct inode *i = h == 0 ? NULL : at_inode(ns, h);
+    bool striped = i != NULL && i->type == INODE_FILE && i->file.ec != 0;
     for (; h != 0 && (policy = ns_local_policy(ns, h)) == 0; h = at_inode(ns, h)->parent)
         ;
-    return policy;
+    return striped && !suits_striped(policy) ? 0 : policy;
 }
 
 struct slice ns_ec_policy_name(const struct ns *ns, handle_t dir)

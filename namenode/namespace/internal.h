@@ -114,6 +114,8 @@ struct ns {
     uint64_t (*block_length)(const void *ctx, handle_t block);
     bool (*block_complete)(const void *ctx, handle_t block);
     const void *block_length_ctx;
+    const struct ec_policy *ec_policies; /* by id */
+    uint32_t ec_policy_count;
     bool sums_off; /* while an image is loaded */
 };
 

@@ -318,6 +318,10 @@ struct ns_summary {
 void ns_set_block_length(struct ns *ns, uint64_t (*length)(const void *ctx, handle_t block),
                          const void *ctx);
 void ns_set_block_complete(struct ns *ns, bool (*complete)(const void *ctx, handle_t block));
+/* Units and cells of erasure coding policies, by id; id 0 in a row: unknown. Borrowed for good.
+ * Without it, and for a policy that can't be computed: striped blocks take their length. */
+struct ec_policy; /* common/ec/ec.h */
+void ns_set_ec_policies(struct ns *ns, const struct ec_policy *policies, uint32_t count);
 /* A block in the list of `file` got another length or (in)complete: keeps the sums. */
 void ns_block_changed(struct ns *ns, handle_t file, uint64_t old_length, bool was_complete,
                       uint64_t new_length, bool is_complete);

@@ -22,6 +22,7 @@
  * is the sum of what its children contribute; ns_verify recounts. */
 #include <stdio.h>
 
+#include "common/ec/ec.h"
 #include "namenode/namespace/internal.h"
 
 enum { RAM_DISK, SSD, DISK, ARCHIVE, PROVIDED, NVDIMM }; /* Java's ordinals */
@@ -35,13 +36,7 @@ enum {
     POLICY_ALL_NVDIMM = 14,
     POLICY_LAZY_PERSIST = 15,
 };
-enum { EC_CELL = 1 << 20 };
 #define MOST_OF_A_BLOCK (UINT64_C(1) << 44) /* no disk is as large */
-
-/* Data and parity units of Hadoop's built-in erasure coding policies, by id. */
-static const struct {
-    uint8_t data, parity;
-} ec_units[] = {{1, 0}, {6, 3}, {3, 2}, {6, 3}, {2, 1}, {10, 4}};
 
 void ns_set_block_length(struct ns *ns, uint64_t (*length)(const void *ctx, handle_t block),
                          const void *ctx)
@@ -53,6 +48,12 @@ void ns_set_block_length(struct ns *ns, uint64_t (*length)(const void *ctx, hand
 void ns_set_block_complete(struct ns *ns, bool (*complete)(const void *ctx, handle_t block))
 {
     ns->block_complete = complete;
+}
+
+void ns_set_ec_policies(struct ns *ns, const struct ec_policy *policies, uint32_t count)
+{
+    ns->ec_policies = policies;
+    ns->ec_policy_count = count;
 }
 
 uint64_t ns_file_length(const struct ns *ns, handle_t file)
@@ -130,27 +131,27 @@ static int64_t full_block(const struct inode_file *f)
     return (int64_t)(f->block_size < MOST_OF_A_BLOCK ? f->block_size : MOST_OF_A_BLOCK);
 }
 
-/* What the parity of a striped block takes: each as much as the first data block. */
-static int64_t striped_space(const struct inode_file *f, uint64_t length, bool complete)
+/* The data and its parity; an unfinished group may get full. */
+static int64_t striped_space(const struct ns *ns, const struct inode_file *f, uint64_t length,
+                             bool complete)
 {
-    if (f->ec >=
-        ARRAY_SIZE(ec_units)) /* a policy that somebody added: its units aren't known here */
+    const struct ec_policy *p = f->ec < ns->ec_policy_count ? &ns->ec_policies[f->ec] : NULL;
+    if (p == NULL || p->codec == EC_CODEC_NONE)
         return (int64_t)length;
-    uint64_t data = ec_units[f->ec].data, parity = ec_units[f->ec].parity;
     if (!complete)
-        return full_block(f) * (int64_t)(data + parity);
-    uint64_t stripe = data * EC_CELL, rest = length % stripe;
-    uint64_t first = length / stripe * EC_CELL + (rest < EC_CELL ? rest : EC_CELL);
-    return (int64_t)(length + first * parity);
+        return replicated(full_block(f), ec_units(p));
+    return (int64_t)ec_group_space(p, length);
 }
 
-/* A block of a file, before policies. */
-static void add_block(struct sums *s, const struct inode_file *f, uint64_t length, bool complete,
-                      int64_t sign)
+/* A block of a file, before policies. All internal blocks of a group go to one type of storage. */
+static void add_block(const struct ns *ns, struct sums *s, const struct inode_file *f,
+                      uint64_t length, bool complete, int64_t sign)
 {
     count(&s->length, (int64_t)length, sign);
     if (f->ec != 0) {
-        count(&s->space, striped_space(f, length, complete), sign);
+        int64_t space = striped_space(ns, f, length, complete);
+        count(&s->space, space, sign);
+        count(&s->free_space, space, sign);
         return;
     }
     int64_t bytes = complete ? (int64_t)length : full_block(f);
@@ -166,7 +167,7 @@ static void add_block_of(const struct ns *ns, struct sums *s, const struct inode
     if (ns->block_length == NULL)
         return;
     bool complete = ns->block_complete == NULL || ns->block_complete(ns->block_length_ctx, block);
-    add_block(s, f, ns->block_length(ns->block_length_ctx, block), complete, sign);
+    add_block(ns, s, f, ns->block_length(ns->block_length_ctx, block), complete, sign);
 }
 
 static struct sums sums_of_file(const struct ns *ns, handle_t h)
@@ -367,8 +368,8 @@ void ns_block_changed(struct ns *ns, handle_t file, uint64_t old_length, bool wa
     struct sums s = {0};
     if (ns->sums_off || i->parent == 0)
         return;
-    add_block(&s, &i->file, old_length, was_complete, -1);
-    add_block(&s, &i->file, new_length, is_complete, 1);
+    add_block(ns, &s, &i->file, old_length, was_complete, -1);
+    add_block(ns, &s, &i->file, new_length, is_complete, 1);
     assign(&s, i->file.policy);
     add_upwards(ns, i->parent, s);
 }

@@ -9,6 +9,7 @@
 #include "namenode/nodes/nodes.h"
 #include "namenode/retry/retry.h"
 #include "namenode/server/internal.h"
+#include "namenode/state/state.h"
 
 static uint64_t u64(const struct conf *c, enum conf_key key)
 {
@@ -100,6 +101,7 @@ int settings_from_conf(const struct conf *conf, struct nn_settings *ret, struct 
         .xattrs_disabled = !conf_bool(conf, CONF_xattrs_enabled),
         .max_xattrs = u32(conf, CONF_max_xattrs),
         .max_xattr_size = u32(conf, CONF_max_xattr_size),
+        .ec_user_policies = conf_bool(conf, CONF_ec_user_policies),
         .protect_subdirs = conf_bool(conf, CONF_protect_subdirs),
         .heartbeat_interval_ms = conf_ms(conf, CONF_heartbeat_interval),
         .lease_hard_limit_ms = conf_ms(conf, CONF_lease_hard_limit),
@@ -202,8 +204,21 @@ static void configure_nodes(const struct conf *conf, struct nodes *nodes)
     nodes_configure(nodes, &n);
 }
 
+static int configure_ec(const struct conf *conf, struct kept *kept, struct err *err)
+{
+    const char *policy = conf_str(conf, CONF_ec_default_policy);
+    if (!kept_ec_configure(kept, policy, u32(conf, CONF_ec_max_cell)))
+        return fail(err, ERR_CONFIG,
+                    "EC policy '%s' specified at %s is not a valid policy. Please choose from list "
+                    "of available policies: [RS-10-4-1024k, RS-3-2-1024k, RS-6-3-1024k, "
+                    "RS-LEGACY-6-3-1024k, XOR-2-1-1024k]",
+                    policy, conf_name(CONF_ec_default_policy));
+    return 0;
+}
+
 int server_configure(const struct conf *conf, struct nn *nn, struct err *err)
 {
+    TRY(configure_ec(conf, nn->kept, err));
     if (conf_int(conf, CONF_replication_min) > conf_int(conf, CONF_replication_max))
         return fail(err, ERR_CONFIG, "%s is larger than %s", conf_name(CONF_replication_min),
                     conf_name(CONF_replication_max));

@@ -1,41 +1,8 @@
-/* kept.c - delegation tokens, their keys and erasure coding policies: only stored, never used. See
- * state.h. There are few of them, so plain arrays with linear search do. */
+/* kept.c - delegation tokens and their keys: only stored, never used. See state.h. There are few of
+ * them, so plain arrays with linear search do. */
 #include <stdlib.h>
 
 #include "namenode/state/state.h"
-
-static const struct kept_ec_policy built_in[] = {
-    {.id = 1,
-     .state = 1,
-     .name = "RS-6-3-1024k",
-     .codec = "rs",
-     .data_units = 6,
-     .parity_units = 3},
-    {.id = 2,
-     .state = 1,
-     .name = "RS-3-2-1024k",
-     .codec = "rs",
-     .data_units = 3,
-     .parity_units = 2},
-    {.id = 3,
-     .state = 1,
-     .name = "RS-LEGACY-6-3-1024k",
-     .codec = "rs-legacy",
-     .data_units = 6,
-     .parity_units = 3},
-    {.id = 4,
-     .state = 1,
-     .name = "XOR-2-1-1024k",
-     .codec = "xor",
-     .data_units = 2,
-     .parity_units = 1},
-    {.id = 5,
-     .state = 1,
-     .name = "RS-10-4-1024k",
-     .codec = "rs",
-     .data_units = 10,
-     .parity_units = 4},
-};
 
 int kept_new(struct kept **ret)
 {
@@ -45,13 +12,9 @@ int kept_new(struct kept **ret)
     arena_init(&k->texts, 0);
     k->legacy_genstamp = 1000;
     k->next_cache_directive = 1;
-    for (size_t i = 0; i < ARRAY_SIZE(built_in); i++) {
-        struct kept_ec_policy p = built_in[i];
-        p.cell_size = 1024 * 1024;
-        if (kept_put_policy(k, &p) != 0) {
-            kept_free(k);
-            return ERR_NO_MEMORY;
-        }
+    if (kept_add_built_in(k) != 0) {
+        kept_free(k);
+        return ERR_NO_MEMORY;
     }
     *ret = k;
     return 0;
@@ -63,7 +26,6 @@ void kept_free(struct kept *k)
         return;
     free(k->keys);
     free(k->tokens);
-    free(k->policies);
     free(k->cache_pools);
     free(k->directives);
     arena_fini(&k->texts);
@@ -136,44 +98,4 @@ void kept_drop_token(struct kept *k, uint32_t sequence)
              * still is */
             return;
         }
-}
-
-struct kept_ec_policy *kept_find_policy_id(const struct kept *k, uint8_t id)
-{
-    for (uint32_t i = 0; i < k->policy_count; i++)
-        if (k->policies[i].id == id)
-            return &k->policies[i];
-    return NULL;
-}
-
-struct kept_ec_policy *kept_find_policy(const struct kept *k, const char *name)
-{
-    for (uint32_t i = 0; i < k->policy_count; i++)
-        if (strcmp(k->policies[i].name, name) == 0)
-            return &k->policies[i];
-    return NULL;
-}
-
-int kept_put_policy(struct kept *k, const struct kept_ec_policy *policy)
-{
-    struct kept_ec_policy new = *policy;
-    new.name = copy(k, policy->name);
-    new.codec = copy(k, policy->codec);
-    new.options = arena_array(&k->texts, const char *, policy->option_count + 1);
-    if (new.name == NULL || new.codec == NULL || new.options == NULL)
-        return ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < policy->option_count; i++)
-        if ((new.options[i] = copy(k, policy->options[i])) == NULL)
-            return ERR_NO_MEMORY;
-    struct kept_ec_policy *old = kept_find_policy_id(k, policy->id);
-    if (old != NULL) {
-        *old = new;
-        return 0;
-    }
-    struct kept_ec_policy *policies = grown(k->policies, k->policy_count, sizeof(*policies));
-    if (policies == NULL)
-        return ERR_NO_MEMORY;
-    k->policies = policies;
-    k->policies[k->policy_count++] = new;
-    return 0;
 }

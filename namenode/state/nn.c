@@ -58,7 +58,9 @@ static int make_rooms(struct nn *nn, const char *owner, const char *group)
     blocks_policy_from(nn->blocks, policy_of_file, nn->ns);
     if ((nn->retry = retry_new()) == NULL)
         return ERR_NO_MEMORY;
-    return kept_new(&nn->kept);
+    TRY(kept_new(&nn->kept));
+    ns_set_ec_policies(nn->ns, nn->kept->ec, KEPT_EC_IDS);
+    return 0;
 }
 
 int nn_new(const struct nn_identity *identity, const char *owner, const char *group,

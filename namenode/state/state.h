@@ -3,6 +3,7 @@
  * thread). Core: no clock, no I/O. */
 #pragma once
 #include "common/base/base.h"
+#include "common/ec/ec.h"
 #include "namenode/nn.h"
 
 struct nodes_settings;
@@ -38,9 +39,12 @@ struct kept_key {
     bool has_key;
     struct slice key;
 };
+enum { KEPT_EC_DISABLED = 1, KEPT_EC_ENABLED = 2, KEPT_EC_REMOVED = 3 }; /* Hadoop's numbers */
+enum { KEPT_EC_FIRST_OWN = 64, KEPT_EC_IDS = 128 }; /* ids: 1..5 built in, 64..127 of users */
 struct kept_ec_policy {
     uint8_t id;
-    uint8_t state; /* 1 disabled, 2 enabled, 3 removed */
+    uint8_t state; /* as the image has it; what counts is kept_ec_state() */
+    bool off;      /* disabled or removed since the start: not even on by default */
     const char *name, *codec;
     uint32_t data_units, parity_units, cell_size;
     const char **options; /* key, value, .. */
@@ -69,8 +73,11 @@ struct kept {
     uint32_t key_count;
     struct kept_token *tokens;
     uint32_t token_count;
-    struct kept_ec_policy *policies;
+    struct kept_ec_policy policies[KEPT_EC_IDS];
     uint32_t policy_count;
+    struct ec_policy ec[KEPT_EC_IDS]; /* by id; id 0: none, codec EC_CODEC_NONE: not ours */
+    const char *default_policy;       /* "": none */
+    uint32_t max_cell_size;
     struct kept_cache_pool *cache_pools;
     uint32_t cache_pool_count;
     struct kept_directive *directives;
@@ -85,9 +92,25 @@ int kept_put_key(struct kept *k, uint32_t id, uint64_t expiry,
                  const struct slice *key); /* NULL: without key */
 int kept_put_token(struct kept *k, const struct kept_token *token);
 void kept_drop_token(struct kept *k, uint32_t sequence);
+/* kept_ec.c */
+int kept_add_built_in(struct kept *k);
 int kept_put_policy(struct kept *k, const struct kept_ec_policy *policy);
 struct kept_ec_policy *kept_find_policy(const struct kept *k, const char *name); /* NULL: none */
 struct kept_ec_policy *kept_find_policy_id(const struct kept *k, uint8_t id);
+/* Units, cell and codec of a policy, NULL: unknown id. Valid as long as k. */
+const struct ec_policy *kept_ec(const struct kept *k, uint8_t id);
+/* False: the default policy must be "" or a built-in one; nothing else changes then. */
+bool kept_ec_configure(struct kept *k, const char *default_policy, uint32_t max_cell_size);
+bool kept_ec_usable(const struct kept *k, const struct kept_ec_policy *p); /* codec, size of cell */
+uint8_t kept_ec_state(const struct kept *k, const struct kept_ec_policy *p); /* what counts */
+bool kept_ec_enabled(const struct kept *k, const struct kept_ec_policy *p);
+void kept_ec_set_state(struct kept_ec_policy *p, uint8_t state);
+uint8_t kept_ec_next_id(const struct kept *k); /* for a policy of a user, 0: all are taken */
+/* The policy with the name of p, or the same schema and cell; NULL: there is none yet. */
+struct kept_ec_policy *kept_ec_same(const struct kept *k, const struct kept_ec_policy *p);
+/* CODEC-data-parity-cellk; NULL: no memory. */
+const char *kept_ec_name(const char *codec, uint32_t data_units, uint32_t parity_units,
+                         uint32_t cell_size, struct arena *arena);
 /* kept_cache.c */
 int kept_put_cache_pool(struct kept *k, const struct kept_cache_pool *pool);
 struct kept_cache_pool *kept_find_cache_pool(const struct kept *k, const char *name);

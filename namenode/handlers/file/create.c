@@ -1,6 +1,5 @@
 /* create.c - a new file, or an old one overwritten: checks, the missing parents, the ADD record. */
 #include <inttypes.h>
-#include <strings.h>
 
 #include "namenode/handlers/file/internal.h"
 #include "namenode/state/state.h"
@@ -45,46 +44,50 @@ static int check_create(struct call *c, const Cp__CreateRequest *req, const stru
     return 0;
 }
 
-/* Names of the policies that a file may be created with, for the message. */
-static const char *enabled_policies(struct call *c)
+/* A block holds at least a cell. */
+static int check_cell(struct call *c, const Cp__CreateRequest *req, const struct kept_ec_policy *p)
 {
-    const struct kept *kept = nn_of(c)->kept;
-    const char *list = "";
-    for (uint32_t i = 0; i < kept->policy_count && list != NULL; i++)
-        if (call_ec_policy_enabled(&kept->policies[i]))
-            list = arena_printf(arena_of(c), "%s%s%s", list, list[0] == '\0' ? "" : ", ",
-                                kept->policies[i].name);
-    return list == NULL ? "" : list;
+    if ((int64_t)req->block_size >= (int64_t)p->cell_size)
+        return 0;
+    return fail(&c->err, ERR_IO,
+                "Specified block size (%" PRId64 ") is less than the cell size (%u) of the erasure "
+                "coding policy (%s).",
+                (int64_t)req->block_size, p->cell_size, call_ec_text(c, p));
 }
 
-/* No file can be striped yet: neither by name nor because of the directory it is made in. */
-static int check_replicated(struct call *c, const Cp__CreateRequest *req, const struct resolved *r)
+/* Hadoop looks first at what is there (so at the policy of a file that is overwritten), and again
+ * at the directory for the new file. */
+static int choose_redundancy(struct call *c, const Cp__CreateRequest *req, const struct resolved *r,
+                             uint8_t *ret_ec)
 {
-    static const char replication[] = "replication";
     const char *name = req->ec_policy_name;
     uint32_t last = r->found <= r->depth ? r->found - 1 : r->depth;
-    struct slice policy = ns_ec_policy_name(ns_of(c), r->inodes[last]);
+    const struct kept_ec_policy *checked = NULL, *p = NULL;
+    *ret_ec = 0;
+    if ((req->create_flag & SHOULD_REPLICATE) != 0)
+        return call_check_replication(c, req->replication, req->src, c->rpc->peer_host);
     if (name != NULL && name[0] != '\0') {
-        const struct kept_ec_policy *p = kept_find_policy(nn_of(c)->kept, name);
-        if (strcasecmp(name, replication) == 0)
-            return 0;
-        if (p == NULL || !call_ec_policy_enabled(p))
-            return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
-                        "Policy '%s' does not match any enabled erasure coding policies: [%s]. An "
-                        "erasure coding policy can be enabled by enableErasureCodingPolicy API.",
-                        name, enabled_policies(c));
-        policy = slice_of(name);
+        TRY(call_ec_policy_named(c, name, &checked));
+        p = checked;
+    } else {
+        checked = call_ec_policy(c, r->inodes[last]);
+        p = last == r->depth ? call_ec_policy(c, r->inodes[last - 1]) : checked;
     }
-    if (policy.size == 0)
+    if (checked == NULL || p == NULL)
+        TRY(call_check_replication(c, req->replication, req->src, c->rpc->peer_host));
+    if (checked != NULL)
+        TRY(check_cell(c, req, checked));
+    if (p == NULL)
         return 0;
-    return fail(&c->err, ERR_UNSUPPORTED,
-                "%s would be erasure coded with %.*s, which is not available; the flag "
-                "SHOULD_REPLICATE makes a replicated file",
-                r->text, (int)policy.size, policy.data);
+    TRY(check_cell(c, req, p));
+    if (!kept_ec_usable(nn_of(c)->kept, p))
+        return fail(&c->err, ERR_UNSUPPORTED, "%s can not be computed here", call_ec_text(c, p));
+    *ret_ec = p->id;
+    return 0;
 }
 
 static int check_create_limits(struct call *c, const Cp__CreateRequest *req,
-                               const struct resolved *r)
+                               const struct resolved *r, uint8_t *ret_ec)
 {
     const struct nn_settings *s = c->env->settings;
     if ((int64_t)req->block_size < (int64_t)s->min_block_size)
@@ -92,9 +95,7 @@ static int check_create_limits(struct call *c, const Cp__CreateRequest *req,
                     "Specified block size %" PRId64 " is less than configured minimum value "
                     "dfs.namenode.fs-limits.min-block-size=%" PRIu64,
                     (int64_t)req->block_size, s->min_block_size);
-    if ((req->create_flag & SHOULD_REPLICATE) == 0)
-        TRY(check_replicated(c, req, r));
-    return call_check_replication(c, req->replication, req->src, c->rpc->peer_host);
+    return choose_redundancy(c, req, r, ret_ec);
 }
 
 static int check_arguments(struct call *c, const Cp__CreateRequest *req)
@@ -127,7 +128,7 @@ static int choose_policy(struct call *c, const Cp__CreateRequest *req, const str
     return 0;
 }
 
-static int commit_create(struct call *c, const Cp__CreateRequest *req, uint8_t policy,
+static int commit_create(struct call *c, const Cp__CreateRequest *req, uint8_t policy, uint8_t ec,
                          struct resolved *r)
 {
     uint16_t mode = (uint16_t)(req->masked->perm & 01777);
@@ -142,13 +143,15 @@ static int commit_create(struct call *c, const Cp__CreateRequest *req, uint8_t p
         TRY(call_check_new_quota(c, r));
     struct edit_new_file f = {.now_ms = (uint64_t)c->now_ms,
                               .block_size = req->block_size,
-                              .replication = (uint16_t)req->replication,
+                              /* what Hadoop writes down for a striped one */
+                              .replication = ec != 0 ? 1 : (uint16_t)req->replication,
                               .mode = mode,
                               .unmasked = unmasked,
                               .user = slice_of(c->who.user),
                               .client = slice_of(req->client_name),
                               .machine = slice_of(c->rpc->peer_host),
                               .policy = policy,
+                              .ec = ec,
                               .overwrite = overwrite,
                               .rpc = call_rpc_ids(c)};
     struct edit e;
@@ -166,19 +169,19 @@ int fs_create(struct call *c)
     REQUEST(c, Cp__CreateRequest);
     RESPOND(c, Cp__CreateResponse, cp__create_response);
     struct resolved r;
-    uint8_t policy;
+    uint8_t policy, ec;
     TRY(path_check_length(req->src, "create", &c->err));
     TRY(check_arguments(c, req));
     TRY(call_check_safe_mode(c, "Cannot create file", req->src));
     TRY(call_resolve(c, req->src, PATH_CREATE, &r));
     TRY(check_create(c, req, &r));
-    TRY(check_create_limits(c, req, &r));
+    TRY(check_create_limits(c, req, &r, &ec));
     if (resolved_last(&r) != 0 && (req->create_flag & OVERWRITE) == 0) {
         TRY(lease_check_other_writer(c, &r, req->client_name, "CREATE_FILE"));
         return fail(&c->err, ERR_EXISTS, "%s for client %s already exists", r.text,
                     c->rpc->peer_host);
     }
     TRY(choose_policy(c, req, &r, &policy));
-    TRY(commit_create(c, req, policy, &r));
+    TRY(commit_create(c, req, policy, ec, &r));
     return status_of(c, resolved_last(&r), (struct slice){0}, false, &res->fs);
 }

@@ -40,6 +40,7 @@ void fixture_init(struct fixture *f)
                                        .heartbeat_interval_ms = 3000,
                                        .max_xattrs = 32,
                                        .max_xattr_size = 16384,
+                                       .ec_user_policies = true,
                                        .supergroup = "supergroup"};
     f->env = (struct handler_env){.nn = f->nn,
                                   .settings = &f->settings,
