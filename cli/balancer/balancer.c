@@ -2,7 +2,6 @@
  * about them that scripts read. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/balancer/internal.h"
 #include "cli/shell/shell.h"
@@ -183,7 +182,7 @@ static bool wait_ms(int64_t ms)
     for (int64_t end = clock_monotonic_ms() + ms; clock_monotonic_ms() < end;) {
         if (balancer_interrupted())
             return false;
-        usleep(100 * 1000);
+        clock_sleep_ms(100);
     }
     return true;
 }

@@ -7,7 +7,6 @@
  * next answer of the NameNode tells where it is. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/balancer/internal.h"
 #include "common/io/io.h"
@@ -124,7 +123,7 @@ static void keep_pace(struct iteration *x)
 {
     int64_t now_ms = clock_monotonic_ms();
     if (now_ms < x->next_call_ms)
-        usleep((useconds_t)(x->next_call_ms - now_ms) * 1000);
+        clock_sleep_ms(x->next_call_ms - now_ms);
     x->next_call_ms = clock_monotonic_ms() + 1000 / x->settings->calls_per_second;
 }
 
@@ -276,7 +275,7 @@ static void run(struct iteration *x)
             left |= !s->done;
         }
         if (left && !any && !moves_wait(x->moves, WAIT_MS))
-            usleep(WAIT_MS / 10 * 1000); /* nodes pause */
+            clock_sleep_ms(WAIT_MS / 10); /* nodes pause */
     }
 }
 

@@ -1,6 +1,5 @@
 /* mover.c - rounds through the given paths until every block lies where its policy wants it. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/mover/internal.h"
 #include "cli/shell/shell.h"
@@ -304,7 +303,7 @@ static int walk_all(struct round *w, const struct mover_options *o)
         }
         for (int64_t end = clock_monotonic_ms() + pause_ms;
              clock_monotonic_ms() < end && !shell_interrupted();)
-            usleep(100 * 1000);
+            clock_sleep_ms(100);
     }
 }
 

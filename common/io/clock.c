@@ -28,6 +28,13 @@ int64_t clock_wall_ms(void)
     return read_clock_ns(CLOCK_REALTIME) / 1000000;
 }
 
+void clock_sleep_ms(int64_t ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (nanosleep(&t, &t) != 0)
+        CHECK(errno == EINTR);
+}
+
 uint64_t random_u64(void)
 {
     uint64_t value;

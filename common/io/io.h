@@ -13,6 +13,7 @@
 int64_t clock_monotonic_ms(void);
 int64_t clock_monotonic_ns(void);
 int64_t clock_wall_ms(void);
+void clock_sleep_ms(int64_t ms); /* a signal doesn't end it early */
 uint64_t random_u64(void);
 /* 36 characters and NUL, random version 4. */
 void random_uuid(char out[37]);

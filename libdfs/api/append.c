@@ -36,7 +36,7 @@ static int call_append(struct op *op, const char *path, unsigned flags, Cp__Appe
         int rc = OP_CALL(op, append, &request, ret);
         if (!not_yet(rc, &op->err) || !wr_patience_more(&patience, &wait_ms))
             return rc;
-        io_sleep_ms(wait_ms);
+        clock_sleep_ms(wait_ms);
     }
 }
 

@@ -1,6 +1,5 @@
 /* env.c - settings of a client that open files look at. */
 #include <strings.h>
-#include <time.h>
 
 #include "libdfs/io/internal.h"
 
@@ -38,11 +37,4 @@ void io_env_load(struct io_env *env, const struct conf *conf)
     env->not_yet_retries = (unsigned)conf_int(conf, CONF_locate_following_retries);
     env->not_yet_delay_ms = conf_ms(conf, CONF_locate_following_delay);
     env->not_yet_max_delay_ms = conf_ms(conf, CONF_locate_following_max_delay);
-}
-
-void io_sleep_ms(int64_t ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    while (nanosleep(&t, &t) != 0)
-        ;
 }

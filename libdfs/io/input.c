@@ -179,7 +179,7 @@ static int next_round(struct input *in, struct cursor *c, uint64_t offset, struc
     int64_t wait = RETRY_WINDOW_MS * (int64_t)c->rounds;
     wait += (int64_t)(random_u64() % RETRY_WINDOW_MS) * (c->rounds + 1) / 2;
     c->rounds++;
-    io_sleep_ms(wait);
+    clock_sleep_ms(wait);
     pthread_mutex_lock(&in->lock);
     rd_dead_clear(&in->dead);
     pthread_mutex_unlock(&in->lock);

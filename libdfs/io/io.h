@@ -65,7 +65,6 @@ struct io_env {
     int64_t not_yet_delay_ms, not_yet_max_delay_ms;
 };
 void io_env_load(struct io_env *env, const struct conf *conf);
-void io_sleep_ms(int64_t ms);
 
 /* block_in.c: one OP_READ_BLOCK in progress. */
 struct block_in;

@@ -45,7 +45,7 @@ static int add_block(struct output *o, Hdfs__LocatedBlock **ret, struct err *err
         }
         if (rc != ERR_NOT_REPLICATED || !wr_patience_more(&patience, &wait_ms))
             return rc;
-        io_sleep_ms(wait_ms);
+        clock_sleep_ms(wait_ms);
     }
 }
 
@@ -84,7 +84,7 @@ int output_complete(struct output *o, struct err *err)
                         "have enough number of replicas: %s",
                         o->pool_id, (long long)o->block.block_id,
                         (unsigned long long)o->block.generation_stamp, o->path);
-        io_sleep_ms(wait_ms);
+        clock_sleep_ms(wait_ms);
     }
 }
 
@@ -299,7 +299,7 @@ static bool forgive(struct output *o, const struct err *err, unsigned *pardons)
     if (o->excluded_count == 0 || err == NULL || *pardons >= o->env->block_write_retries ||
         strstr(err->text, "could only be written to 0 of") == NULL)
         return false;
-    io_sleep_ms(FORGIVE_MS << *pardons);
+    clock_sleep_ms(FORGIVE_MS << *pardons);
     ++*pardons;
     o->excluded_count = 0;
     arena_reset(&o->exclude_arena);

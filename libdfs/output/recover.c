@@ -234,7 +234,7 @@ static int prepare(struct output *o, const struct err *why, struct err *err)
     drop_blamed(o, why->text);
     wr_pipeline_move(&o->pipeline, WR_SETUP);
     if (o->restarting >= 0)
-        io_sleep_ms(RESTART_POLL_MS);
+        clock_sleep_ms(RESTART_POLL_MS);
     else if (!wr_pipeline_may_recover(&o->pipeline, o->window.acked, o->env->max_recoveries))
         return output_no_nodes(o, "All datanodes are bad. Aborting", err);
     return replace(o, err);

@@ -17,11 +17,11 @@ void blocks_settings_defaults(struct blocks_settings *s)
         .max_streams = 2,
         .max_streams_hard = 4,
         .pending_timeout_ms = 300000,
-        .safemode_threshold = 0.999F,
+        .safemode_threshold = 0.999,
         .safemode_extension_ms = 30000,
         .maintenance_min = 1,
         .replication_default = 3,
-        .invalidate_share = 0.32F,
+        .invalidate_share = 0.32,
     };
     place_settings_defaults(&s->place);
 }

@@ -113,22 +113,32 @@ static void look_up(void *arg)
     submit(n);
 }
 
-static void dispatch(struct server *s, struct rpc_call *rpc, int (*handle)(struct call *c))
+/* NULL: the caller has been told that there is no memory. */
+static struct nn_call *new_call(struct server *s, struct rpc_call *rpc,
+                                int (*handle)(struct call *c))
 {
     struct nn_call *n = arena_new(&rpc->arena, struct nn_call);
     if (n == NULL) {
         struct err err = {0};
         (void)fail(&err, ERR_NO_MEMORY, "no memory for a call");
         rpc_reply_error(rpc, &err);
-        return;
+        return NULL;
     }
     rpc->owner_data = n;
-    n->message.run = run_call;
     n->server = s;
     n->handle = handle;
     n->call.env = &s->env;
     n->call.rpc = rpc;
     n->call.who.user = rpc->user;
+    return n;
+}
+
+static void dispatch(struct server *s, struct rpc_call *rpc, int (*handle)(struct call *c))
+{
+    struct nn_call *n = new_call(s, rpc, handle);
+    if (n == NULL)
+        return;
+    n->message.run = run_call;
     if (rpc->user == NULL || rpc->user[0] == '\0') {
         refuse(n, ERR_ACCESS, "the connection names no user");
         return;
@@ -196,19 +206,9 @@ static void run_came(struct server *s, struct message *m)
 static void dispatch_lifeline(void *ctx, struct rpc_call *rpc)
 {
     struct server *s = ctx;
-    struct nn_call *n = arena_new(&rpc->arena, struct nn_call);
-    if (n == NULL) {
-        struct err err = {0};
-        (void)fail(&err, ERR_NO_MEMORY, "no memory for a call");
-        rpc_reply_error(rpc, &err);
+    struct nn_call *n = new_call(s, rpc, handle_lifeline_call);
+    if (n == NULL)
         return;
-    }
-    rpc->owner_data = n;
-    n->server = s;
-    n->handle = handle_lifeline_call;
-    n->call.env = &s->env;
-    n->call.rpc = rpc;
-    n->call.who.user = rpc->user;
     inbox_put(&s->lifelines, &n->message.node);
     if (!atomic_exchange(&s->lifelines_told, true))
         inbox_put(&s->inbox, &s->lifelines_came.node);

@@ -269,13 +269,8 @@ static void on_state(struct server *s, struct turn *t)
     pthread_mutex_destroy(&t->lock);
 }
 
-#define NODES_KEY(fn, field, value)                                            \
-    static void change_##fn(struct server *s, struct turn *t)                  \
-    {                                                                          \
-        struct nodes_settings n = *nodes_settings_get(s->nn->nodes);           \
-        n.field = value;                                                       \
-        nodes_configure(s->nn->nodes, &n);                                     \
-    }                                                                          \
+/* set_<fn>: has the state's thread run change_<fn>. */
+#define KEY(fn)                                                                \
     static int set_##fn(void *server, const struct conf *now, struct err *err) \
     {                                                                          \
         struct turn t = {.change = change_##fn, .now = now};                   \
@@ -283,25 +278,20 @@ static void on_state(struct server *s, struct turn *t)
         on_state(server, &t);                                                  \
         return 0;                                                              \
     }
-#define BLOCKS_KEY(fn, field, value)                                           \
-    static void change_##fn(struct server *s, struct turn *t)                  \
-    {                                                                          \
-        struct blocks_settings b = *blocks_settings_get(s->nn->blocks);        \
-        b.field = value;                                                       \
-        blocks_configure(s->nn->blocks, &b);                                   \
-    }                                                                          \
-    static int set_##fn(void *server, const struct conf *now, struct err *err) \
-    {                                                                          \
-        struct turn t = {.change = change_##fn, .now = now};                   \
-        (void)err;                                                             \
-        on_state(server, &t);                                                  \
-        return 0;                                                              \
-    }
+/* One field of the settings of `room`. */
+#define FIELD_KEY(room, fn, field, value)                             \
+    static void change_##fn(struct server *s, struct turn *t)         \
+    {                                                                 \
+        struct room##_settings n = *room##_settings_get(s->nn->room); \
+        n.field = value;                                              \
+        room##_configure(s->nn->room, &n);                            \
+    }                                                                 \
+    KEY(fn)
 
-NODES_KEY(recheck, recheck_interval_ms, conf_ms(t->now, CONF_heartbeat_recheck_interval))
-NODES_KEY(invalidate, invalidate_limit, u32(t->now, CONF_block_invalidate_limit))
-BLOCKS_KEY(pending_timeout, pending_timeout_ms, conf_ms(t->now, CONF_pending_timeout))
-BLOCKS_KEY(multiplier, work_multiplier, u32(t->now, CONF_replication_work_multiplier))
+FIELD_KEY(nodes, recheck, recheck_interval_ms, conf_ms(t->now, CONF_heartbeat_recheck_interval))
+FIELD_KEY(nodes, invalidate, invalidate_limit, u32(t->now, CONF_block_invalidate_limit))
+FIELD_KEY(blocks, pending_timeout, pending_timeout_ms, conf_ms(t->now, CONF_pending_timeout))
+FIELD_KEY(blocks, multiplier, work_multiplier, u32(t->now, CONF_replication_work_multiplier))
 
 static void change_heartbeat(struct server *s, struct turn *t)
 {
@@ -310,6 +300,7 @@ static void change_heartbeat(struct server *s, struct turn *t)
     nodes_configure(s->nn->nodes, &n);
     s->settings.heartbeat_interval_ms = n.heartbeat_interval_ms;
 }
+KEY(heartbeat)
 
 static void change_streams(struct server *s, struct turn *t)
 {
@@ -320,6 +311,7 @@ static void change_streams(struct server *s, struct turn *t)
     nodes_configure(s->nn->nodes, &n);
     blocks_configure(s->nn->blocks, &b);
 }
+KEY(streams)
 
 /* The list is exchanged; t has the former one. */
 static void change_protected(struct server *s, struct turn *t)
@@ -330,22 +322,6 @@ static void change_protected(struct server *s, struct turn *t)
     s->settings.protected_count = t->dir_count;
     t->dirs = dirs;
     t->dir_count = count;
-}
-
-static int set_heartbeat(void *server, const struct conf *now, struct err *err)
-{
-    struct turn t = {.change = change_heartbeat, .now = now};
-    (void)err;
-    on_state(server, &t);
-    return 0;
-}
-
-static int set_streams(void *server, const struct conf *now, struct err *err)
-{
-    struct turn t = {.change = change_streams, .now = now};
-    (void)err;
-    on_state(server, &t);
-    return 0;
 }
 
 static int set_protected(void *server, const struct conf *now, struct err *err)
