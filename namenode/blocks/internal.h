@@ -121,16 +121,23 @@ struct blocks {
     uint32_t storage_capacity;
     struct queue queues[Q_COUNT]; /* Q_NONE unused */
     struct handle_fifo doomed, completed;
-    struct pending *pendings;
+    struct pending *pendings, *sweep; /* the next one to sweep; NULL: none */
+    bool sweep_again;                 /* another node died meanwhile */
     struct construction *recoveries;
     int64_t started_ms, seen_ms; /* the latest time that came in */
     uint64_t pending_count;      /* blocks */
     uint64_t total, complete_count, safe_count, corrupt_count, excess_count, missing_one_count;
     uint64_t last_generation_stamp, future_bytes;
     struct safemode_state safemode;
-    bool populating;        /* queues are kept */
-    uint32_t scan_cursor;   /* next handle to classify; 0: nothing to scan */
-    uint32_t renewing;      /* storages whose `renew` isn't 0 */
+    bool populating;       /* queues are kept */
+    uint32_t scan_cursor;  /* next handle to classify; 0: nothing to scan */
+    uint32_t renewing;     /* storages whose `renew` isn't 0 */
+    uint32_t renew_cursor; /* the storage to look at next */
+    struct {
+        uint32_t node;   /* the next to look at; 0: the round is over */
+        uint32_t losses; /* nodes_losses when it began */
+        int64_t since_ms;
+    } patrol;
     uint32_t topology_seen; /* place_version that the queues follow */
     int64_t redundancy_ms;  /* of the last iteration */
     struct {
@@ -255,7 +262,9 @@ void pending_drop(struct blocks *b, struct block *blk); /* and its orders */
 void pending_expected(struct blocks *b, handle_t h);
 void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
 void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node);
-void pending_node_died(struct blocks *b, uint32_t node);
+/* Some node died: what it was to send or get won't arrive. pending_sweep looks, in slices. */
+void pending_node_died(struct blocks *b);
+size_t pending_sweep(struct blocks *b, size_t budget);
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget);
 void redundancy_begin(struct blocks *b);
 size_t redundancy_run(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget);

@@ -30,11 +30,14 @@ static void drain_storage(struct blocks *b, uint32_t storage, size_t *budget)
 static bool drain_node(struct blocks *b, uint32_t i, size_t *budget)
 {
     struct node *node = nodes_at_mut(b->nodes, i);
-    if (!node->alive && !node->drained) {
-        pending_node_died(b, i);
-        node->drained = true;
-    }
     bool more = false;
+    if (!node->alive && !node->drained) {
+        pending_node_died(b);
+        uint32_t before = node->invalid_count;
+        more = nodes_clear_some_orders(b->nodes, i, (uint32_t)*budget);
+        node->drained = !more;
+        spend(budget, before - node->invalid_count);
+    }
     for (uint32_t s = node->storages; s != 0; s = nodes_storage(b->nodes, s)->next) {
         const struct node_storage *storage = nodes_storage(b->nodes, s);
         bool kept = node->alive || (node_in_maintenance(node) && !node->gone); /* it comes back */
@@ -46,12 +49,50 @@ static bool drain_node(struct blocks *b, uint32_t i, size_t *budget)
     return more;
 }
 
-static bool drain_lost(struct blocks *b, size_t *budget)
+/* ---- rounds over all nodes: who fell silent, and what is to be dropped ---- */
+
+enum {
+    ROUND_MS = 250,    /* from one's begin to the next's; at once when something was lost */
+    NODES_A_VISIT = 8, /* looking at a node is that much cheaper than at a block */
+    STORAGES_A_VISIT = 64,
+};
+
+static void begin_round(struct blocks *b, int64_t mono_ms)
 {
-    bool more = false;
-    for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
-        more |= drain_node(b, i, budget);
-    return more;
+    bool due = b->patrol.since_ms == 0 || mono_ms - b->patrol.since_ms >= ROUND_MS;
+    if (b->patrol.node != 0 || (!due && b->patrol.losses == nodes_losses(b->nodes)))
+        return;
+    nodes_check_slow(b->nodes, mono_ms);
+    b->patrol.node = 1;
+    b->patrol.since_ms = mono_ms;
+    b->patrol.losses = nodes_losses(b->nodes);
+}
+
+/* True: it stopped because of the budget, at a node that it comes back to. */
+static bool patrol(struct blocks *b, int64_t mono_ms, size_t *budget)
+{
+    begin_round(b, mono_ms);
+    while (b->patrol.node != 0) {
+        uint32_t i = b->patrol.node;
+        if (i > nodes_count(b->nodes)) {
+            b->patrol.node = 0;
+            break;
+        }
+        if (*budget == 0)
+            return true;
+        b->patrol.losses += nodes_check_node(b->nodes, i, mono_ms);
+        if (drain_node(b, i, budget))
+            return true;
+        b->patrol.node++;
+        spend(budget, i % NODES_A_VISIT == 0);
+    }
+    return b->patrol.losses != nodes_losses(b->nodes);
+}
+
+static bool sweep(struct blocks *b, size_t *budget)
+{
+    spend(budget, pending_sweep(b, *budget));
+    return b->sweep != NULL || b->sweep_again;
 }
 
 /* ---- nodes whose admin state changed ---- */
@@ -68,13 +109,17 @@ void blocks_set_admin(struct blocks *b, uint32_t i, enum admin_state admin)
 
 static bool renew(struct blocks *b, size_t *budget)
 {
-    for (uint32_t s = 1; s < b->storage_capacity && b->renewing > 0 && *budget > 0; s++) {
-        struct storage_list *list = &b->storages[s];
+    while (b->renewing > 0 && *budget > 0) {
+        if (b->renew_cursor >= b->storage_capacity)
+            b->renew_cursor = 0;
+        struct storage_list *list = &b->storages[b->renew_cursor];
         while (list->renew > 0 && *budget > 0) {
             storage_list_renew(b, list, list->renew - 1);
             block_refresh(b, list->at[list->renew]);
             spend(budget, 1);
         }
+        if (list->renew == 0)
+            spend(budget, ++b->renew_cursor % STORAGES_A_VISIT == 0);
     }
     return b->renewing > 0;
 }
@@ -110,6 +155,8 @@ static bool scan(struct blocks *b, size_t *budget)
     return false;
 }
 
+enum { GRANTS = 2000 }; /* nodes that a slice looks at */
+
 /* An iteration begins at each interval and takes as many slices as it needs. */
 static bool redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t *budget)
 {
@@ -119,17 +166,18 @@ static bool redundancy(struct blocks *b, int64_t mono_ms, struct rng *rng, size_
         b->redundancy_ms = mono_ms;
         redundancy_begin(b);
         if (mono_ms - b->started_ms >= b->settings.deletion_delay_ms)
-            nodes_grant_invalidates(b->nodes, b->settings.invalidate_share, rng);
+            nodes_begin_grants(b->nodes, b->settings.invalidate_share);
     }
+    bool more = nodes_grant_some(b->nodes, rng, GRANTS);
     spend(budget, redundancy_run(b, mono_ms, rng, *budget));
-    return b->redundancy.work > 0;
+    return more || b->redundancy.work > 0;
 }
 
 bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget)
 {
     b->seen_ms = mono_ms;
-    (void)nodes_check(b->nodes, mono_ms);
-    bool more = drain_lost(b, &budget);
+    bool more = patrol(b, mono_ms, &budget);
+    more |= sweep(b, &budget);
     more |= dispose_doomed(b, &budget);
     safemode_check(b, mono_ms);
     more |= renew(b, &budget);

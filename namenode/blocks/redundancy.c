@@ -14,14 +14,21 @@ enum { PENDING_EXPECTED_MAX = 16 };
 
 /* ---- copies under way ---- */
 
+static void pending_unlink(struct blocks *b, struct pending *p)
+{
+    if (b->sweep == p)
+        b->sweep = p->next;
+    DL_DELETE(b->pendings, p);
+    free(p);
+}
+
 static void pending_free(struct blocks *b, struct block *blk)
 {
     struct side *side = side_of(b, blk);
     struct pending *p = side->pending;
     for (uint32_t i = 0; i < p->target_count; i++)
         nodes_unschedule(b->nodes, p->targets[i]);
-    DL_DELETE(b->pendings, p);
-    free(p);
+    pending_unlink(b, p);
     side->pending = NULL;
     side_trim(b, blk);
     b->pending_count--;
@@ -81,10 +88,8 @@ static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uin
     if (before > 0)
         memcpy(p->targets, old->targets, sizeof(*targets) * before);
     memcpy(p->targets + before, targets, sizeof(*targets) * count);
-    if (old != NULL) {
-        DL_DELETE(b->pendings, old);
-        free(old);
-    }
+    if (old != NULL)
+        pending_unlink(b, old);
     DL_APPEND(b->pendings, p); /* keeps (3) */
     side->pending = p;
     b->pending_count += old == NULL;
@@ -108,21 +113,54 @@ void pending_expected(struct blocks *b, handle_t h)
         (void)pending_add(b, h, 0, targets, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
 }
 
-/* Its undelivered orders won't be carried out, and nothing will arrive there. */
-void pending_node_died(struct blocks *b, uint32_t node)
+void pending_node_died(struct blocks *b)
 {
-    struct pending *p = b->pendings, *next;
-    for (; p != NULL; p = next) {
-        next = p->next;
-        handle_t h = p->block;
-        struct block *blk = block_at(b, h);
-        if (p->source == node)
-            pending_drop(b, blk);
-        else
-            pending_arrived(b, blk, node);
+    b->sweep_again = true;
+}
+
+/* Undelivered orders of dead nodes won't be carried out, and nothing will arrive there. */
+static void sweep_one(struct blocks *b, struct pending *p)
+{
+    handle_t h = p->block;
+    struct block *blk = block_at(b, h);
+    bool hit = p->source != 0 && !nodes_at(b->nodes, p->source)->alive;
+    if (hit) {
+        pending_drop(b, blk);
         block_refresh(b, h);
+        return;
     }
-    nodes_clear_orders(b->nodes, node);
+    for (uint32_t i = p->target_count; i-- > 0;) {
+        uint32_t node = nodes_storage(b->nodes, p->targets[i])->node;
+        if (nodes_at(b->nodes, node)->alive)
+            continue;
+        hit = true;
+        if (p->target_count == 1) {
+            pending_free(b, blk);
+            break;
+        }
+        nodes_unschedule(b->nodes, p->targets[i]);
+        p->targets[i] = p->targets[--p->target_count];
+    }
+    if (hit)
+        block_refresh(b, h);
+}
+
+size_t pending_sweep(struct blocks *b, size_t budget)
+{
+    size_t visited = 0;
+    while (visited < budget) {
+        if (b->sweep == NULL && b->sweep_again) {
+            b->sweep = b->pendings;
+            b->sweep_again = false;
+        }
+        struct pending *p = b->sweep;
+        if (p == NULL)
+            break;
+        b->sweep = p->next;
+        sweep_one(b, p);
+        visited++;
+    }
+    return visited;
 }
 
 size_t pending_expire(struct blocks *b, int64_t mono_ms, size_t budget)

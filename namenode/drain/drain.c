@@ -114,13 +114,22 @@ void drain_apply(struct drain *d, uint32_t i, const struct host_wish *wish, int6
         move_node(d, i, ADMIN_NORMAL);
 }
 
-void expire_maintenance(struct drain *d, int64_t now_ms)
+size_t expire_maintenance(struct drain *d, int64_t now_ms, size_t budget)
 {
-    for (uint32_t i = 1; i <= nodes_count(d->nodes); i++) {
+    size_t visited = 0;
+    while (d->expiring != 0 && visited < budget) {
+        uint32_t i = d->expiring;
+        if (i > nodes_count(d->nodes)) {
+            d->expiring = 0;
+            break;
+        }
         const struct node *node = nodes_at(d->nodes, i);
         if (node_in_maintenance(node) && now_ms >= node->maintenance_until_ms)
             move_node(d, i, ADMIN_NORMAL);
+        d->expiring++;
+        visited += i % NODES_A_VISIT == 0;
     }
+    return visited;
 }
 
 uint64_t drain_next_blocking(const struct drain *d, uint64_t after)

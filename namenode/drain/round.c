@@ -77,7 +77,7 @@ static size_t look_at_open_file(struct drain *d, handle_t file)
 static void begin_nodes(struct drain *d)
 {
     d->round.phase = PHASE_NODES;
-    d->round.node = d->round.tried = 0;
+    d->round.seek = d->round.node = d->round.tried = 0;
 }
 
 static size_t look_at_open_files(struct drain *d, size_t budget)
@@ -173,23 +173,6 @@ static void look_at_block(struct drain *d, handle_t block)
     }
 }
 
-/* The next node, by its number; those that are dead have no hurry when not all can be looked at. */
-static bool next_node(struct drain *d)
-{
-    uint32_t max = d->settings.max_tracked;
-    for (uint32_t i = d->round.node + 1; i <= nodes_count(d->nodes); i++) {
-        const struct node *node = nodes_at(d->nodes, i);
-        if (!is_leaving(node))
-            continue;
-        if (max != 0 && d->round.tried >= max && node->alive)
-            continue;
-        begin_node(d, i);
-        d->round.tried -= !node->alive;
-        return true;
-    }
-    return false;
-}
-
 static int compare_ids(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;
@@ -207,52 +190,87 @@ static void end_round(struct drain *d)
     d->round = (struct round){0};
 }
 
-static size_t look_at_nodes(struct drain *d, size_t budget)
+/* The next node, by its number; those that are dead have no hurry when not all can be looked at. */
+static bool takes_node(const struct drain *d, const struct node *node)
 {
-    handle_t list[STEP];
+    uint32_t max = d->settings.max_tracked;
+    return is_leaving(node) && (max == 0 || d->round.tried < max || !node->alive);
+}
+
+/* Goes on to the next node, or as far as the budget allows, or ends the round. */
+static size_t seek_node(struct drain *d, size_t budget)
+{
+    struct round *r = &d->round;
     size_t visited = 0;
-    if (d->round.node == 0 && !next_node(d)) {
-        end_round(d);
-        return 0;
-    }
     while (visited < budget) {
-        size_t left = budget - visited, count = 0;
-        if (d->round.walk.storage != 0 && !d->round.spoiled)
-            count = blocks_walk_next(d->blocks, &d->round.walk, list, left < STEP ? left : STEP);
-        for (size_t i = 0; i < count; i++)
-            look_at_block(d, list[i]);
-        visited += count + 1;
-        if (count > 0)
-            continue;
-        uint32_t s = d->round.walk.storage;
-        uint32_t next = s == 0 ? 0 : nodes_storage(d->nodes, s)->next;
-        if (next != 0 && !d->round.spoiled) {
-            d->round.walk = blocks_walk(d->blocks, next);
-            continue;
-        }
-        end_node(d);
-        if (!next_node(d)) {
+        uint32_t i = ++r->seek;
+        if (i > nodes_count(d->nodes)) {
             end_round(d);
             break;
         }
+        visited += i % NODES_A_VISIT == 0;
+        const struct node *node = nodes_at(d->nodes, i);
+        if (!takes_node(d, node))
+            continue;
+        begin_node(d, i);
+        r->tried -= !node->alive;
+        break;
     }
     return visited;
 }
 
+/* Some blocks of the node that is looked at; behind its last one the node is judged. */
+static size_t look_at_node(struct drain *d, size_t budget)
+{
+    handle_t list[STEP];
+    size_t count = 0;
+    struct round *r = &d->round;
+    if (r->walk.storage != 0 && !r->spoiled)
+        count = blocks_walk_next(d->blocks, &r->walk, list, budget < STEP ? budget : STEP);
+    for (size_t i = 0; i < count; i++)
+        look_at_block(d, list[i]);
+    if (count > 0)
+        return count;
+    uint32_t next = r->walk.storage == 0 ? 0 : nodes_storage(d->nodes, r->walk.storage)->next;
+    if (next != 0 && !r->spoiled) {
+        r->walk = blocks_walk(d->blocks, next);
+    } else {
+        end_node(d);
+        r->node = 0;
+    }
+    return 1;
+}
+
 /* ---- time ---- */
 
-static void begin_round(struct drain *d)
+static size_t look_at_begin(struct drain *d, size_t budget)
 {
-    bool any = false;
-    for (uint32_t i = 1; i <= nodes_count(d->nodes); i++) {
-        struct node *node = nodes_at_mut(d->nodes, i);
+    struct round *r = &d->round;
+    size_t visited = 0;
+    for (; visited < budget && r->seek < nodes_count(d->nodes);) {
+        struct node *node = nodes_at_mut(d->nodes, ++r->seek);
         node->open_found = node->open_only_here_found = 0;
-        any |= is_leaving(node);
+        r->any |= is_leaving(node);
+        visited += r->seek % NODES_A_VISIT == 0;
     }
-    if (any)
-        d->round = (struct round){.phase = PHASE_OPEN_FILES};
-    else
+    if (r->seek < nodes_count(d->nodes))
+        return visited;
+    if (!r->any)
         d->open_last.count = 0;
+    *r = (struct round){.phase = r->any ? PHASE_OPEN_FILES : PHASE_IDLE};
+    return visited;
+}
+
+static size_t look(struct drain *d, size_t budget)
+{
+    switch (d->round.phase) {
+    case PHASE_BEGIN:
+        return look_at_begin(d, budget);
+    case PHASE_OPEN_FILES:
+        return look_at_open_files(d, budget);
+    default:
+        return d->round.node == 0 ? seek_node(d, budget) : look_at_node(d, budget);
+    }
 }
 
 bool drain_tick(struct drain *d, int64_t now_ms, int64_t mono_ms, size_t budget)
@@ -260,20 +278,22 @@ bool drain_tick(struct drain *d, int64_t now_ms, int64_t mono_ms, size_t budget)
     if (mono_ms >= d->next_ms) {
         d->next_ms = mono_ms + d->settings.interval_ms;
         d->visited = 0;
-        expire_maintenance(d, now_ms);
+        d->expiring = 1;
         if (d->round.phase == PHASE_IDLE)
-            begin_round(d);
+            d->round = (struct round){.phase = PHASE_BEGIN};
     }
+    size_t expired = expire_maintenance(d, now_ms, budget);
+    budget -= expired < budget ? expired : budget;
     uint32_t left = d->settings.blocks_per_interval - d->visited;
     if (left < budget)
         budget = left;
     while (budget > 0 && d->round.phase != PHASE_IDLE) {
-        size_t visited = d->round.phase == PHASE_OPEN_FILES ? look_at_open_files(d, budget)
-                                                            : look_at_nodes(d, budget);
+        size_t visited = look(d, budget);
         if (visited > budget)
             visited = budget;
         budget -= visited;
         d->visited += (uint32_t)visited;
     }
-    return d->round.phase != PHASE_IDLE && d->visited < d->settings.blocks_per_interval;
+    return d->expiring != 0 ||
+           (d->round.phase != PHASE_IDLE && d->visited < d->settings.blocks_per_interval);
 }

@@ -99,6 +99,7 @@ static void invalid_unlink(struct nodes *n, struct node *node, uint32_t h)
     *(v->next == 0 ? &node->invalid_last : &invalid_at(n, v->next)->prev) = v->prev;
     pool_give(&n->invalids, h);
     node->invalid_count--;
+    n->waiting_count -= node->invalid_count == 0 && node->alive;
     if (node->invalid_count == 0)
         idmap_fini(&node->invalid_ids); /* after a big delete the table is big */
 }
@@ -123,6 +124,7 @@ bool nodes_order_invalidate(struct nodes *n, uint32_t i, struct node_block block
     *(node->invalid_last == 0 ? &node->invalid_first : &invalid_at(n, node->invalid_last)->next) =
         h;
     node->invalid_last = h;
+    n->waiting_count += node->invalid_count == 0 && node->alive;
     node->invalid_count++;
     return true;
 }
@@ -166,25 +168,41 @@ static bool waits_for_deletions(const struct node *node)
     return node->alive && node->invalid_count > 0;
 }
 
-/* Each that waits is taken with the chance that is left for it, so all choices are equally likely
- * and no list is needed. */
-void nodes_grant_invalidates(struct nodes *n, double share, struct rng *rng)
+void nodes_begin_grants(struct nodes *n, double share)
 {
     double part = n->live_count * share;
-    uint32_t waiting = 0, room = (uint32_t)part;
-    room += room < part;
-    for (uint32_t i = 1; i <= nodes_count(n); i++)
-        waiting += waits_for_deletions(nodes_at(n, i));
-    for (uint32_t i = 1; i <= nodes_count(n) && room > 0 && waiting > 0; i++) {
-        struct node *node = nodes_at_mut(n, i);
+    n->grants.node = 1;
+    n->grants.waiting = n->waiting_count;
+    n->grants.room = (uint32_t)part;
+    n->grants.room += n->grants.room < part;
+}
+
+/* Each that waits is taken with the chance that is left for it, so all choices are equally likely
+ * and no list is needed. Should others come to wait meanwhile, the last are taken for sure. */
+bool nodes_grant_some(struct nodes *n, struct rng *rng, uint32_t max)
+{
+    uint32_t *i = &n->grants.node, *waiting = &n->grants.waiting;
+    for (; *i != 0 && max > 0; (*i)++, max--) {
+        if (*i > nodes_count(n) || n->grants.room == 0 || n->waiting_count == 0) {
+            *i = 0;
+            break;
+        }
+        struct node *node = nodes_at_mut(n, *i);
         if (!waits_for_deletions(node))
             continue;
-        if (room >= waiting || rng_below(rng, waiting) < room) {
+        if (n->grants.room >= *waiting || rng_below(rng, *waiting) < n->grants.room) {
             node->invalid_granted = n->settings.invalidate_limit;
-            room--;
+            n->grants.room--;
         }
-        waiting--;
+        *waiting -= *waiting > 0;
     }
+    return *i != 0;
+}
+
+void nodes_grant_invalidates(struct nodes *n, double share, struct rng *rng)
+{
+    nodes_begin_grants(n, share);
+    (void)nodes_grant_some(n, rng, UINT32_MAX);
 }
 
 uint32_t nodes_invalidates_granted(const struct nodes *n, uint32_t i)
@@ -253,7 +271,7 @@ uint64_t nodes_take_bandwidth(struct nodes *n, uint32_t i)
     return bandwidth;
 }
 
-void nodes_clear_orders(struct nodes *n, uint32_t i)
+bool nodes_clear_some_orders(struct nodes *n, uint32_t i, uint32_t max)
 {
     struct node *node = nodes_at_mut(n, i);
     recoveries_free(node->recoveries);
@@ -265,7 +283,13 @@ void nodes_clear_orders(struct nodes *n, uint32_t i)
     rebuilds_free(node->rebuilds);
     node->rebuilds = NULL;
     node->rebuild_count = 0;
-    while (node->invalid_first != 0)
+    for (; node->invalid_first != 0 && max > 0; max--)
         invalid_unlink(n, node, node->invalid_first);
     node->invalid_granted = 0;
+    return node->invalid_first != 0;
+}
+
+void nodes_clear_orders(struct nodes *n, uint32_t i)
+{
+    (void)nodes_clear_some_orders(n, i, UINT32_MAX);
 }

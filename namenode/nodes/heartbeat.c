@@ -39,6 +39,7 @@ void nodes_set_admin(struct nodes *n, uint32_t i, enum admin_state admin)
     if (racks_change)
         count_rack(n, node, false);
     node->admin = (uint8_t)admin;
+    n->losses++;
     count_service(n, node, true);
     if (racks_change)
         count_rack(n, node, true);
@@ -51,6 +52,7 @@ void node_set_alive(struct nodes *n, struct node *node, bool alive)
     CHECK(node->rack_id != 0 && !(alive && node->gone));
     if (alive) {
         n->live_count++;
+        n->waiting_count += node->invalid_count > 0;
         node->alive = true;
         count_service(n, node, true);
         count_rack(n, node, true);
@@ -59,6 +61,8 @@ void node_set_alive(struct nodes *n, struct node *node, bool alive)
         count_rack(n, node, false);
         node->alive = false;
         n->live_count--;
+        n->waiting_count -= node->invalid_count > 0;
+        n->losses++;
     }
 }
 
@@ -67,20 +71,33 @@ int64_t nodes_dead_after_ms(const struct nodes_settings *s)
     return 2 * s->recheck_interval_ms + 10 * s->heartbeat_interval_ms;
 }
 
+bool nodes_check_node(struct nodes *n, uint32_t i, int64_t mono_ms)
+{
+    struct node *node = nodes_at_mut(n, i);
+    bool dies = node->alive && mono_ms - node->heard_ms > nodes_dead_after_ms(&n->settings);
+    if (dies)
+        nodes_declare_dead(n, i);
+    roll_scheduled(n, node, mono_ms);
+    return dies;
+}
+
+void nodes_check_slow(struct nodes *n, int64_t mono_ms)
+{
+    slow_check(n, mono_ms);
+}
+
 uint32_t nodes_check(struct nodes *n, int64_t mono_ms)
 {
     uint32_t died = 0;
-    int64_t limit = nodes_dead_after_ms(&n->settings);
-    for (uint32_t i = 1; i <= nodes_count(n); i++) {
-        struct node *node = nodes_at_mut(n, i);
-        if (node->alive && mono_ms - node->heard_ms > limit) {
-            nodes_declare_dead(n, i);
-            died++;
-        }
-        roll_scheduled(n, node, mono_ms);
-    }
-    slow_check(n, mono_ms);
+    for (uint32_t i = 1; i <= nodes_count(n); i++)
+        died += nodes_check_node(n, i, mono_ms);
+    nodes_check_slow(n, mono_ms);
     return died;
+}
+
+uint32_t nodes_losses(const struct nodes *n)
+{
+    return n->losses;
 }
 
 void nodes_declare_dead(struct nodes *n, uint32_t node)
@@ -111,10 +128,12 @@ void node_sum_storages(struct nodes *n, struct node *node)
     }
 }
 
-static void take_report(struct node_storage *s, const struct node_storage_report *r)
+static void take_report(struct nodes *n, struct node_storage *s,
+                        const struct node_storage_report *r)
 {
     if (s->failed && !r->failed)
         s->reported = false; /* its replicas were dropped: only a full report tells what is there */
+    n->losses += r->failed && !s->failed;
     s->failed = r->failed;
     s->capacity = r->capacity;
     s->dfs_used = r->dfs_used;
@@ -131,8 +150,10 @@ static void fail_unnamed(struct nodes *n, struct node *node, uint32_t beats)
 {
     for (uint32_t s = node->storages; s != 0; s = nodes_storage(n, s)->next) {
         struct node_storage *storage = nodes_storage_mut(n, s);
-        if (node->heartbeats - storage->heartbeat >= beats)
-            storage->failed = true;
+        if (node->heartbeats - storage->heartbeat < beats || storage->failed)
+            continue;
+        storage->failed = true;
+        n->losses++;
     }
 }
 
@@ -146,7 +167,7 @@ int nodes_heartbeat(struct nodes *n, uint32_t i, const struct node_heartbeat *h,
         const struct node_storage_report *r = &h->storages[k];
         uint32_t s = 0;
         TRY(nodes_add_storage(n, i, r->uuid, r->type, r->read_only, &s, err));
-        take_report(nodes_storage_mut(n, s), r);
+        take_report(n, nodes_storage_mut(n, s), r);
         nodes_storage_mut(n, s)->heartbeat = node->heartbeats;
     }
     bool lost = h->failed_volumes > node->failed_volumes || !node->heard_since_registration;

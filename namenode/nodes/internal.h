@@ -31,6 +31,12 @@ struct nodes {
     struct rack *racks; /* rack_id - 1 */
     uint32_t rack_count, live_rack_count, live_count;
     uint32_t topology_version, rack_changes;
+    uint32_t losses;
+    uint32_t waiting_count; /* live ones with deletions that wait */
+    struct {
+        uint32_t node;          /* the next to look at; 0: nothing to grant */
+        uint32_t room, waiting; /* grants, and nodes from there on that wait */
+    } grants;
     uint32_t service_count; /* live and ADMIN_NORMAL */
     uint64_t service_xceivers;
     struct node_copy *spent; /* handed out by the last take */

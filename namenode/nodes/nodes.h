@@ -209,6 +209,12 @@ must_use int nodes_heartbeat(struct nodes *n, uint32_t node, const struct node_h
 /* Marks those dead that were silent too long, rolls the scheduled counts. Returns how many died
  * now. */
 uint32_t nodes_check(struct nodes *n, int64_t mono_ms);
+/* The same for one node, and what is left then: those who walk over the nodes in slices. */
+bool nodes_check_node(struct nodes *n, uint32_t node, int64_t mono_ms);
+void nodes_check_slow(struct nodes *n, int64_t mono_ms);
+/* Counts each death of a node or failure of a storage, and each move of its admin state: then
+ * somebody's replicas may have to be dropped. */
+uint32_t nodes_losses(const struct nodes *n);
 /* Any move; the counts of nodes in service follow. Call blocks_set_admin instead, which lets the
  * node's blocks follow too. */
 void nodes_set_admin(struct nodes *n, uint32_t node, enum admin_state admin);
@@ -342,6 +348,9 @@ uint32_t nodes_take_invalidates(struct nodes *n, uint32_t node, struct node_bloc
  * drawn from those that wait for some, have invalidate_limit of them. What was granted stays so
  * until it is taken. */
 void nodes_grant_invalidates(struct nodes *n, double share, struct rng *rng);
+/* The same in slices: begin, then as often as it returns true; about `max` nodes are looked at. */
+void nodes_begin_grants(struct nodes *n, double share);
+bool nodes_grant_some(struct nodes *n, struct rng *rng, uint32_t max);
 uint32_t nodes_invalidates_granted(const struct nodes *n, uint32_t node); /* of those that wait */
 /* To lead the recovery of a block; once per block id. False: the queue is full or no memory. */
 bool nodes_order_recovery(struct nodes *n, uint32_t node, uint64_t block_id);
@@ -352,6 +361,8 @@ uint32_t nodes_take_recoveries(struct nodes *n, uint32_t node, uint64_t *ret_blo
 void nodes_set_bandwidth(struct nodes *n, uint64_t bytes_per_second);
 uint64_t nodes_take_bandwidth(struct nodes *n, uint32_t node); /* 0: nothing to tell */
 void nodes_clear_orders(struct nodes *n, uint32_t node);
+/* At most about `max` of them. True: more are left. */
+bool nodes_clear_some_orders(struct nodes *n, uint32_t node, uint32_t max);
 /* New replicas that were promised to a storage, for placement and load. */
 void nodes_schedule(struct nodes *n, uint32_t storage);
 void nodes_unschedule(struct nodes *n, uint32_t storage);

@@ -246,6 +246,7 @@ static void evict(struct nodes *n, uint32_t i)
     unlist(n, i);
     node_set_alive(n, node, false);
     node->gone = true;
+    n->losses++;
     nodes_end_report_lease(n, i);
 }
 

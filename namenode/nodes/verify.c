@@ -43,7 +43,7 @@ static void verify_names(const struct nodes *n, uint32_t i)
 
 void nodes_verify(const struct nodes *n)
 {
-    uint32_t live = 0, service = 0, racks = 0;
+    uint32_t live = 0, service = 0, racks = 0, waiting = 0;
     uint64_t xceivers = 0;
     uint32_t *rack_live = calloc((size_t)n->rack_count + 1, sizeof(*rack_live));
     CHECK(rack_live != NULL);
@@ -56,12 +56,14 @@ void nodes_verify(const struct nodes *n)
         if (!node->alive)
             continue;
         live++;
+        waiting += node->invalid_count > 0;
         if (!node_decommissions(node))
             racks += rack_live[node->rack_id]++ == 0;
         service += node->admin == ADMIN_NORMAL;
         xceivers += node->admin == ADMIN_NORMAL ? node->xceivers : 0;
     }
     CHECK(live == n->live_count && racks == n->live_rack_count);
+    CHECK(waiting == n->waiting_count);
     CHECK(service == n->service_count && xceivers == n->service_xceivers);
     for (uint32_t r = 0; r < n->rack_count; r++)
         CHECK(n->racks[r].live == rack_live[r + 1]);

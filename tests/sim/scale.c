@@ -1,18 +1,29 @@
 /* scale.c - what many nodes and blocks cost the owner thread: full reports, heartbeats, ticks, and
- * a rack that dies. Measures, checks nothing but the limits of orders. dfs-sim --scale [NODES
- * [REPLICAS_A_NODE]]   (10000, 3000) */
+ * a rack that dies, one that is decommissioned. Measures, checks nothing but the limits of orders.
+ * dfs-sim --scale [NODES [REPLICAS_A_NODE]]   (10000, 3000) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "namenode/drain/drain.h"
+#include "namenode/hosts/hosts.h"
 #include "tests/sim/sim.h"
 
-enum { RACK = 40, SPREAD = 7 * RACK + 1, SLICE = 5000, ENTRY = 40, LENGTH = 128 << 20 };
+enum {
+    RACK = 40,
+    SPREAD = 7 * RACK + 1,
+    SLICE = 1500,
+    BUDGET = 2000,
+    ENTRY = 40,
+    LENGTH = 128 << 20
+};
 
 struct scale {
     struct nodes *nodes;
     struct blocks *blocks;
+    struct nn *nn; /* only for its namespace, which is empty */
+    struct drain *drain;
     struct rng rng;
     uint32_t node_count, dead_from; /* nodes from there on are silent */
     uint64_t block_count;
@@ -146,9 +157,22 @@ static void beat_all(struct scale *s, struct lap *l, struct orders *o)
 static bool tick(struct scale *s, struct lap *l)
 {
     double t = cpu_s();
-    bool more = blocks_tick(s->blocks, s->now, &s->rng, 2000);
+    bool more = blocks_tick(s->blocks, s->now, &s->rng, BUDGET);
+    lap_add(l, t);
+    t = cpu_s();
+    more |= drain_tick(s->drain, s->now, s->now, BUDGET);
     lap_add(l, t);
     return more;
+}
+
+/* Those between two heartbeats, one in 500 ms. */
+static void run_ticks(struct scale *s, struct lap *l)
+{
+    for (int i = 0; i < 6; i++) {
+        s->now += SECOND / 2;
+        while (tick(s, l))
+            ;
+    }
 }
 
 static void show(const char *what, const struct lap *l, double count)
@@ -162,8 +186,7 @@ static void show(const char *what, const struct lap *l, double count)
 static void show_share(const struct lap *beats, double beat_rounds, const struct lap *ticks,
                        const struct lap *reports)
 {
-    double hour = beats->cpu / beat_rounds * 1200 + ticks->cpu / (double)ticks->slices * 7200 +
-                  reports->cpu / 6;
+    double hour = (beats->cpu + ticks->cpu) / beat_rounds * 1200 + reports->cpu / 6;
     printf("an hour of heartbeats, ticks and reports: %.1f s CPU, %.2f %% of a core\n", hour,
            hour / 36);
 }
@@ -189,10 +212,8 @@ static void storm(struct scale *s)
     printf("  short of replicas: %llu\n", (unsigned long long)b.low_redundancy);
     ticks = (struct lap){0};
     for (int round = 0; round < 20; round++) {
-        s->now += 3 * SECOND;
         beat_all(s, &beats, &orders);
-        while (tick(s, &ticks))
-            ;
+        run_ticks(s, &ticks);
     }
     show("  ticks of the minute after", &ticks, (double)ticks.slices);
     show("  heartbeats of that minute", &beats, (double)beats.slices);
@@ -201,22 +222,53 @@ static void storm(struct scale *s)
     CHECK(orders.most <= nodes_settings_get(s->nodes)->max_streams);
 }
 
+/* The rack before the dead one is to leave: the first minute. */
+static void retire(struct scale *s)
+{
+    struct lap beats = {0}, ticks = {0};
+    struct orders orders = {0};
+    struct host_wish wish = {.included = true, .excluded = true};
+    uint32_t last = s->node_count - RACK;
+    for (uint32_t i = last - RACK + 1; i <= last; i++)
+        drain_apply(s->drain, i, &wish, s->now, s->now);
+    for (int round = 0; round < 20; round++) {
+        beat_all(s, &beats, &orders);
+        run_ticks(s, &ticks);
+    }
+    printf("a rack of %d nodes is decommissioned\n", RACK);
+    show("  ticks of the minute after", &ticks, (double)ticks.slices);
+    printf("  copies ordered in it: %llu; left on its last node: %u blocks\n",
+           (unsigned long long)orders.copies, nodes_at(s->nodes, last)->leaving_blocks);
+}
+
+static void make_rooms(struct scale *s)
+{
+    struct nn_identity id = {.namespace_id = 7, .ctime_ms = 1};
+    struct nodes_settings ns;
+    struct blocks_settings bs;
+    struct drain_settings ds;
+    struct err err = {0};
+    nodes_settings_defaults(&ns);
+    blocks_settings_defaults(&bs);
+    drain_settings_defaults(&ds);
+    bs.safemode_extension_ms = 0;
+    CHECK(nodes_new(&ns, &s->nodes) == 0 && blocks_new(&bs, s->nodes, &s->blocks) == 0);
+    CHECK(nn_new(&id, "root", "supergroup", &s->nn, &err) == 0);
+    s->drain = drain_new(&ds, s->nn->ns, s->blocks, s->nodes);
+    CHECK(s->drain != NULL);
+}
+
 int scale_main(int argc, char **argv)
 {
     struct scale s = {.rng = {1}, .now = MINUTE, .node_count = 10000};
     uint64_t each = argc > 2 ? strtoull(argv[2], NULL, 10) : 3000;
-    struct nodes_settings ns;
-    struct blocks_settings bs;
     struct lap first = {0}, again = {0}, beats = {0}, ticks = {0};
     struct orders orders = {0};
     if (argc > 1)
         s.node_count = (uint32_t)strtoul(argv[1], NULL, 10);
     if (s.node_count <= 3 * SPREAD || each == 0)
         return fprintf(stderr, "more than %d nodes are needed\n", 3 * SPREAD), 2;
-    nodes_settings_defaults(&ns);
-    blocks_settings_defaults(&bs);
-    bs.safemode_extension_ms = 0;
-    CHECK(nodes_new(&ns, &s.nodes) == 0 && blocks_new(&bs, s.nodes, &s.blocks) == 0);
+    make_rooms(&s);
     s.dead_from = s.node_count;
     s.block_count = each * s.node_count / 3;
     s.bytes = malloc((each + 64) * ENTRY);
@@ -239,15 +291,16 @@ int scale_main(int argc, char **argv)
     double used = resident_mb() - before;
     printf("resident: %.0f MB, %.1f bytes a replica\n", used, used * 1e6 / replicas);
     for (int round = 0; round < 20; round++) {
-        s.now += 3 * SECOND;
         beat_all(&s, &beats, &orders);
-        for (int i = 0; i < 6; i++)
-            (void)tick(&s, &ticks);
+        run_ticks(&s, &ticks);
     }
     show("heartbeats", &beats, (double)beats.slices);
     show("ticks at rest", &ticks, (double)ticks.slices);
     show_share(&beats, 20, &ticks, &again);
     storm(&s);
+    retire(&s);
+    drain_free(s.drain);
+    nn_free(s.nn);
     blocks_free(s.blocks);
     nodes_free(s.nodes);
     free(s.bytes);

@@ -17,7 +17,7 @@ struct report_progress {
     size_t next;                 /* of req->reports */
     struct block_report *report; /* of the storage under way */
 };
-enum { REPORT_TURN = 5000 }; /* replicas, about a millisecond */
+enum { REPORT_TURN = 1500 }; /* replicas, less than a millisecond */
 
 static int report_begin(struct call *c, uint32_t node, const Dp__StorageBlockReport *report,
                         struct block_report **ret)
@@ -44,11 +44,18 @@ static int report_begin(struct call *c, uint32_t node, const Dp__StorageBlockRep
     return 0;
 }
 
+/* As told: only how long a turn gets depends on it. */
+static size_t report_entries(const Dp__StorageBlockReport *r)
+{
+    return r->has_number_of_blocks ? (size_t)r->number_of_blocks : r->n_blocks / 3;
+}
+
 static int report_turn(struct call *c, uint32_t node, const Dp__BlockReportRequest *req,
                        struct report_progress *p)
 {
     size_t turn = c->env->settings->report_turn == 0 ? REPORT_TURN : c->env->settings->report_turn;
     while (p->next < req->n_reports) {
+        size_t entries = report_entries(req->reports[p->next]);
         if (p->report == NULL)
             TRY(report_begin(c, node, req->reports[p->next], &p->report));
         int rc = blocks_report_step(p->report, turn, c->mono_ms, c->now_ms, &c->err);
@@ -58,6 +65,9 @@ static int report_turn(struct call *c, uint32_t node, const Dp__BlockReportReque
         p->report = NULL;
         TRY(rc);
         p->next++;
+        if (entries >= turn && p->next < req->n_reports)
+            return CALL_AGAIN;
+        turn -= entries < turn ? entries : 0;
     }
     return 0;
 }

@@ -330,6 +330,59 @@ Test(nodes, deletions_are_granted_to_a_share_of_those_that_wait)
     nodes_free(n);
 }
 
+Test(nodes, grants_in_slices_are_as_many)
+{
+    struct nodes *n = make();
+    struct rng rng = {11};
+    uint32_t granted = 0, slices = 1;
+    for (uint32_t i = 1; i <= 20; i++) {
+        char uuid[16], ip[16];
+        snprintf(uuid, sizeof(uuid), "u%u", i);
+        snprintf(ip, sizeof(ip), "10.0.0.%u", i);
+        add(n, uuid, ip, 9866, NULL, 0);
+        cr_assert(nodes_order_invalidate(n, i, (struct node_block){1, 1, 5}));
+    }
+    nodes_begin_grants(n, 0.32);
+    for (; nodes_grant_some(n, &rng, 3); slices++) {
+        nodes_verify(n);
+        if (slices == 1)
+            nodes_declare_dead(n, 20);
+    }
+    cr_assert_geq(slices, 3);
+    for (uint32_t i = 1; i <= 20; i++)
+        granted += nodes_invalidates_granted(n, i);
+    cr_assert(granted == 7 || granted == 6, "a third, rounded up, but for one that died: %u",
+              granted);
+    nodes_begin_grants(n, 1);
+    (void)nodes_grant_some(n, &rng, UINT32_MAX);
+    for (uint32_t i = 1; i < 20; i++)
+        cr_assert_eq(nodes_invalidates_granted(n, i), 1);
+    nodes_free(n);
+}
+
+Test(nodes, losses_are_counted)
+{
+    struct nodes *n = make();
+    uint32_t a = add(n, "u1", "10.0.0.1", 9866, NULL, 0);
+    uint32_t before = nodes_losses(n);
+    struct node_storage_report disk = {.uuid = "DS-1", .type = STORAGE_DISK};
+    struct node_heartbeat h = {.storages = &disk, .storage_count = 1};
+    cr_assert_eq(nodes_heartbeat(n, a, &h, 1, 1, NULL), 0);
+    cr_assert_eq(nodes_losses(n), before);
+    disk.failed = true;
+    cr_assert_eq(nodes_heartbeat(n, a, &h, 2, 2, NULL), 0);
+    cr_assert_eq(nodes_losses(n), ++before);
+    cr_assert_eq(nodes_heartbeat(n, a, &h, 3, 3, NULL), 0);
+    cr_assert_eq(nodes_losses(n), before, "once");
+    nodes_set_admin(n, a, ADMIN_IN_MAINTENANCE);
+    cr_assert_eq(nodes_losses(n), ++before);
+    nodes_declare_dead(n, a);
+    cr_assert_eq(nodes_losses(n), ++before);
+    (void)add(n, "u2", "10.0.0.1", 9866, NULL, 5);
+    cr_assert_gt(nodes_losses(n), before, "its place was taken");
+    nodes_free(n);
+}
+
 Test(nodes, a_storage_that_no_heartbeat_names_is_gone)
 {
     struct nodes *n = make();
