@@ -309,7 +309,8 @@ size_t blocks_place(struct blocks *b, const struct place_request *req, int64_t m
 
 /* Does the work that is due: dead nodes and failed storages, removed blocks, surplus and missing
  * replicas, timed-out copies, safe mode; about `budget` block visits. True: call again soon, it
- * stopped because of the budget. Calls nodes_check. Good rate: every 100 ms .. 1 s. */
+ * stopped because of the budget. Nodes are checked (nodes_check_node) in rounds, one in 250 ms at
+ * most. Good rate: every 100 ms .. 1 s. */
 bool blocks_tick(struct blocks *b, int64_t mono_ms, struct rng *rng, size_t budget);
 
 /* ---- safe mode ---- */
