@@ -12,6 +12,7 @@
 
 #include "common/auth/auth.h"
 #include "common/obs/obs.h"
+#include "datanode/ec/reconstruct.h"
 #include "datanode/internal.h"
 #include "datanode/scan/scan.h"
 #include "datanode/server/server.h"
@@ -26,6 +27,7 @@ struct datanode {
     struct pipeline_config pipeline;
     struct copier *copier;
     struct recoverer *recoverer;
+    struct rebuilder *rebuilder;
     atomic_bool slow, restarting;
     struct data_server *data;
     struct ipc *ipc;
@@ -195,6 +197,7 @@ static int start_control(struct datanode *dn, struct err *err)
                                 .store = dn->store,
                                 .copier = dn->copier,
                                 .recoverer = dn->recoverer,
+                                .rebuilder = dn->rebuilder,
                                 .balance = dn->pipeline.balance,
                                 .slow = &dn->slow,
                                 .stats = dn->stats,
@@ -276,6 +279,7 @@ static int start(struct datanode *dn, const struct datanode_options *o, struct e
     TRY(scanner_start(&scanning, &dn->scanner, err));
     TRY(copier_new(&dn->pipeline, on_bad_block, dn, &dn->copier, err));
     TRY(recoverer_new(dn->store, dn->pipeline.use_hostname, &dn->recoverer, err));
+    TRY(rebuilder_new(conf, &dn->pipeline, on_bad_block, dn, &dn->rebuilder, err));
     TRY(start_data(dn, err));
     TRY(start_page(dn, err));
     TRY(start_control(dn, err));
@@ -342,6 +346,7 @@ void datanode_stop(struct datanode *dn)
         data_server_restart(dn->data);
     data_server_stop(dn->data);
     copier_free(dn->copier);
+    rebuilder_free(dn->rebuilder);
     recoverer_free(dn->recoverer);
     scanner_stop(dn->scanner);
     free_throttles(dn);

@@ -57,6 +57,20 @@ static void recover(const struct actor *a, const Dp__BlockRecoveryCommand *comma
     }
 }
 
+static void reconstruct(const struct actor *a, const Dp__BlockECReconstructionCommand *command)
+{
+    for (size_t i = 0; command != NULL && i < command->n_block_ec_reconstruction_info; i++) {
+        const Hdfs__BlockECReconstructionInfo *order = command->block_ec_reconstruction_info[i];
+        struct err err = {0};
+        int rc = strcmp(order->block->pool_id, pool_id(a->pool)) == 0
+                     ? rebuilder_submit(a->control->options.rebuilder, order, &a->addr, &err)
+                     : fail(&err, ERR_PROTOCOL, "an unknown block pool");
+        if (rc != 0)
+            log_limited(LOG_WARN, "a reconstruction is not started group=%lld cause=%s",
+                        (long long)order->block->block_id, log_quote(err.text));
+    }
+}
+
 static void finalize(const struct actor *a, const Dp__FinalizeCommand *command)
 {
     if (command != NULL && strcmp(command->block_pool_id, pool_id(a->pool)) == 0)
@@ -86,6 +100,9 @@ static void run(struct actor *a, const Dp__DatanodeCommand *command)
         break;
     case COMMAND(BlockRecoveryCommand):
         recover(a, command->recovery_cmd);
+        break;
+    case COMMAND(BlockECReconstructionCommand):
+        reconstruct(a, command->blk_ec_reconstruction_cmd);
         break;
     case COMMAND(BalancerBandwidthCommand):
         if (command->balancer_cmd != NULL && command->balancer_cmd->bandwidth > 0)

@@ -7,6 +7,7 @@
 
 #include "common/conf/conf.h"
 #include "common/io/io.h"
+#include "datanode/ec/reconstruct.h"
 #include "datanode/stats/stats.h"
 #include "datanode/store/store.h"
 #include "datanode/upkeep/upkeep.h"
@@ -20,6 +21,7 @@ struct control_options {
     struct store *store;
     struct copier *copier;
     struct recoverer *recoverer;
+    struct rebuilder *rebuilder;
     struct throttle *balance; /* the NameNode sets its rate */
     atomic_bool *slow;        /* what the NameNode says of this node */
     struct stats *stats;      /* of slow peers and disks, to be told; NULL: none */

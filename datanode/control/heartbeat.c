@@ -90,7 +90,7 @@ int heartbeat_figures(struct actor *a, struct block_pool *pool, Dp__SendHeartbea
     TRY(add_reports(a, pool, request, arena, err));
     TRY(add_failures(a, request, arena, err));
     request->has_xmits_in_progress = request->has_xceiver_count = true;
-    request->xmits_in_progress = copier_active(o->copier);
+    request->xmits_in_progress = copier_active(o->copier) + rebuilder_load(o->rebuilder);
     request->xceiver_count = o->transfers(o->transfers_ctx);
     request->has_cache_capacity = request->has_cache_used = true;
     return 0;
