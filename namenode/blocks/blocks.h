@@ -1,10 +1,14 @@
 /* blocks.h - every block: its record, its replicas, and the work that keeps both in agreement.
- * Door of namenode/blocks. Thread: state. Core: time and randomness come in as arguments, nothing
- * is journaled here. The records belong to the namespace (added, committed, removed by applied
- * edits); the replicas are what DataNodes report. Blocks are named by a 32-bit handle (0 is none)
- * that lives until the block is removed; storages and nodes by the indices of nodes/nodes.h. */
+ * A block group of an erasure coded file is a block, too: its replicas are its internal blocks,
+ * each with its index; internal blocks have ids of their own (group id + index), which reports and
+ * orders name, while the handle is that of the group. Door of namenode/blocks. Thread: state. Core:
+ * time and randomness come in as arguments, nothing is journaled here. The records belong to the
+ * namespace (added, committed, removed by applied edits); the replicas are what DataNodes report.
+ * Blocks are named by a 32-bit handle (0 is none) that lives until the block is removed; storages
+ * and nodes by the indices of nodes/nodes.h. */
 #pragma once
 #include "common/base/base.h"
+#include "common/ec/ec.h"
 #include "namenode/nodes/nodes.h"
 #include "namenode/placement/placement.h"
 
@@ -68,10 +72,10 @@ void blocks_configure(struct blocks *b, const struct blocks_settings *settings);
 
 struct block_info {
     uint64_t id, generation_stamp, length;
-    handle_t owner; /* inode */
-    uint32_t replication;
+    handle_t owner;       /* inode */
+    uint32_t replication; /* 1 for a group */
     enum block_state state;
-    bool striped; /* a group of an erasure coded file: kept, its internal blocks are let alone */
+    uint8_t ec; /* the id of the policy of a group; 0: a replicated block */
 };
 
 /* Tells of each change of a block's length or of its being COMPLETE, after it; not of its birth and
@@ -84,6 +88,12 @@ void blocks_watch(struct blocks *b, block_watch_fn changed, void *ctx);
  * default. */
 typedef uint8_t (*block_policy_fn)(void *ctx, handle_t owner);
 void blocks_policy_from(struct blocks *b, block_policy_fn policy, void *ctx);
+
+/* The policy with that id, NULL: there is none. Set once; without it no policy is known. A group of
+ * an unknown policy is kept as it is: its internal blocks are recorded, and it is never healed,
+ * completed by reports, or counted as missing. */
+typedef const struct ec_policy *(*block_ec_fn)(void *ctx, uint8_t id);
+void blocks_ec_from(struct blocks *b, block_ec_fn policy, void *ctx);
 
 /* state: UNDER_CONSTRUCTION, COMMITTED or COMPLETE (then without replicas until they are reported).
  * Only ERR_NO_MEMORY; an id that is there already is a CHECK, so look first when bytes from outside
@@ -110,9 +120,10 @@ void blocks_remove_list(struct blocks *b, const handle_t *blocks, size_t count);
 void blocks_set_length(struct blocks *b, handle_t block, uint64_t length);
 void blocks_set_generation_stamp(struct blocks *b, handle_t block, uint64_t generation_stamp);
 void blocks_set_owner(struct blocks *b, handle_t block, handle_t owner);
-/* setReplication: surplus replicas go, missing ones come. */
+/* setReplication: surplus replicas go, missing ones come. Nothing happens to a group. */
 void blocks_set_replication(struct blocks *b, handle_t block, uint32_t replication);
-/* -> COMMITTED, and on to COMPLETE when replication_min replicas match. Replicas that were reported
+/* -> COMMITTED, and on to COMPLETE when replication_min replicas (of a group: as many internal
+ * blocks as there are data units in it) match. Replicas that were reported
  * with another stamp are dropped, those with another length become corrupt. ERR_ILLEGAL_ARGUMENT:
  * the stamp is older than the record's, or the length shrinks below what is recorded for a
  * COMMITTED or COMPLETE block; nothing has changed. Committing a COMMITTED or COMPLETE block again
@@ -145,7 +156,8 @@ uint32_t blocks_recovery_leader(const struct blocks *b, handle_t block);
 handle_t blocks_next_overdue(const struct blocks *b, handle_t block, int64_t mono_ms);
 /* UNDER_RECOVERY -> UNDER_CONSTRUCTION: recovered, yet its file stays open. */
 void blocks_end_recovery(struct blocks *b, handle_t block);
-/* These storages have the recovered block as it is recorded now. */
+/* These storages have the recovered block as it is recorded now; of a group storages[i] has the
+ * internal block i, 0: nobody has it. */
 must_use int blocks_recovered(struct blocks *b, handle_t block, const uint32_t *storages,
                               size_t count);
 /* A block under construction is to be cut: its recovery, which is overdue at once, has to make the
@@ -158,6 +170,7 @@ bool blocks_being_cut(const struct blocks *b, handle_t block, uint64_t *ret_leng
 
 struct expected_replica {
     uint32_t storage;
+    uint8_t index; /* of the internal block of a group, else 0 */
     bool reported;
     enum replica_state state; /* as reported; RBW until then */
     uint64_t generation_stamp, length;
@@ -165,7 +178,7 @@ struct expected_replica {
 };
 
 /* Where the pipeline writes: chosen targets, or what updatePipeline says. Counts them as scheduled.
- */
+ * Of a group storages[i] is to have the internal block i; 0: nobody has it. */
 must_use int blocks_set_expected(struct blocks *b, handle_t block, const uint32_t *storages,
                                  size_t count);
 /* At most max; returns how many there are. Those of a COMPLETE block: none. */
@@ -186,6 +199,18 @@ size_t blocks_locations(struct blocks *b, handle_t block, const struct reader_hi
                         int64_t mono_ms, struct rng *rng, uint32_t *ret_storages, size_t max,
                         bool *ret_corrupt);
 
+/* The same for a group: the best place of each index, by index; those on nodes that are silent or
+ * leave come behind. Corrupt ones only when too few others are left to read the group
+ * (*ret_corrupt). */
+struct unit_location {
+    uint32_t storage;
+    uint8_t index;
+};
+size_t blocks_unit_locations(struct blocks *b, handle_t block, int64_t mono_ms,
+                             struct unit_location *ret, size_t max, bool *ret_corrupt);
+
+/* Of a group live .. maintenance count indices, not replicas: each index once, by the best replica
+ * it has, in the order of these fields. */
 struct replica_counts {
     uint32_t live; /* matching, neither corrupt nor excess, on nodes in service */
     uint32_t corrupt, excess;
@@ -196,6 +221,10 @@ struct replica_counts {
     uint32_t entering; /* on live nodes that are entering maintenance */
     uint32_t
         maintenance; /* in maintenance: kept, also while the node is dead, but not to be read */
+    /* Of a group: */
+    uint32_t duplicate;  /* live replicas beyond the first one of their index, or of no use */
+    uint16_t live_units; /* the indices that count as live, as bits, and */
+    uint16_t good_units; /* those that count as any of live .. maintenance */
 };
 /* Those that hold the data. */
 static inline uint32_t replica_counts_good(const struct replica_counts *n)
@@ -213,13 +242,19 @@ void blocks_count(const struct blocks *b, handle_t block, struct replica_counts 
 /* All recorded replicas, for fsck and the like; flags as counts.  */
 struct replica_info {
     uint32_t storage;
+    uint8_t index; /* of the internal block of a group, else 0 */
     bool corrupt, excess;
     enum corrupt_reason reason; /* of a corrupt one, else 0 */
 };
 size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_info *ret,
                        size_t max);
+/* Replicas (internal blocks) that it is to have, and how many make it readable and complete. */
+uint32_t blocks_units_wanted(const struct blocks *b, handle_t block);
+uint32_t blocks_units_minimum(const struct blocks *b, handle_t block);
+/* NULL: replicated, or the policy is unknown. */
+const struct ec_policy *blocks_ec_policy(const struct blocks *b, handle_t block);
 bool blocks_min_replicated(const struct blocks *b,
-                           handle_t block);                     /* replication_min usable ones */
+                           handle_t block); /* blocks_units_minimum usable ones */
 bool blocks_sufficient(const struct blocks *b, handle_t block); /* expected number of live ones */
 
 /* ---- nodes that leave the service, or come back ---- */
@@ -249,8 +284,9 @@ bool blocks_walk_missed(const struct blocks *b, const struct storage_walk *w);
  * went meanwhile (their nodes died and are not drained yet); then it is taken back. */
 bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_block *order);
 
-/* A reader or scanner says that the replica on that storage is bad. Unknown block or replica:
- * nothing happens. storage 0: the replica on `node`. */
+/* A reader or scanner says that the replica on that storage is bad; of a group block_id is that of
+ * the internal block. Unknown block or replica: nothing happens. storage 0: the replica on `node`.
+ */
 void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generation_stamp,
                          uint32_t node, uint32_t storage, enum corrupt_reason reason);
 
@@ -359,7 +395,12 @@ struct blocks_stats {
     uint64_t safe;      /* COMPLETE with safemode_replication live ones */
     uint64_t future_bytes;
     uint64_t bytes_of_records; /* memory */
-    bool queues_ready;         /* false until startup safe mode ended: the queue figures are 0 */
+    /* What the numbers above count of erasure coded files. */
+    struct {
+        uint64_t blocks, low_redundancy, missing, corrupt, highest_priority, badly_distributed,
+            future_bytes, pending_deletion;
+    } groups;
+    bool queues_ready; /* false until startup safe mode ended: the queue figures are 0 */
 };
 void blocks_stats(const struct blocks *b, struct blocks_stats *ret);
 /* Missing or corrupt blocks without a live replica, for listCorruptFileBlocks: from *cursor (start

@@ -2,8 +2,8 @@
  * blocks.h.
  * Thread: state.
  * Invariants: (1) a COMPLETE block has no construction; (2) an expected list names a node at most
- * once; (3) a replica of a COMMITTED block that isn't corrupt was reported with its stamp and
- * length. */
+ * once, that of a group a node and index; (3) a replica of a COMMITTED block that isn't corrupt was
+ * reported with its stamp and length. */
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -59,19 +59,25 @@ static bool expected_reserve(struct construction *c, uint32_t count)
     return true;
 }
 
-static struct expected_replica *expected_find(struct construction *c, uint32_t storage)
+static uint32_t expected_spot(const struct expected_replica *e)
+{
+    return spot_of(e->storage, e->index);
+}
+
+static struct expected_replica *expected_find(struct construction *c, uint32_t spot)
 {
     for (uint32_t i = 0; c != NULL && i < c->count; i++)
-        if (c->expected[i].storage == storage)
+        if (expected_spot(&c->expected[i]) == spot)
             return &c->expected[i];
     return NULL;
 }
 
 static struct expected_replica *expected_find_node(const struct blocks *b, struct construction *c,
-                                                   uint32_t node)
+                                                   uint32_t node, unsigned index)
 {
     for (uint32_t i = 0; c != NULL && i < c->count; i++)
-        if (nodes_storage(b->nodes, c->expected[i].storage)->node == node)
+        if (c->expected[i].index == index &&
+            nodes_storage(b->nodes, c->expected[i].storage)->node == node)
             return &c->expected[i];
     return NULL;
 }
@@ -85,45 +91,53 @@ static void discard_unexpected(struct blocks *b, handle_t h, struct construction
     struct block *blk = block_at(b, h);
     for (uint32_t i = 0; i < blk->replica_count; i++) {
         const struct replica *r = &replicas_of(b, blk)[i];
-        uint32_t storage = replica_storage(r);
+        uint32_t spot = replica_spot(r);
         bool kept = false;
         for (uint32_t k = 0; k < new->count; k++)
-            kept |= new->expected[k].storage == storage;
-        const struct expected_replica *e = expected_find(old, storage);
+            kept |= expected_spot(&new->expected[k]) == spot;
+        const struct expected_replica *e = expected_find(old, spot);
         if (!kept && replica_is_live(r))
-            (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,
+            (void)replica_set_corrupt(b, h, spot, e == NULL ? 0 : e->generation_stamp,
                                       CORRUPT_STAMP);
     }
 }
 
-static void fill_expected(struct blocks *b, struct construction *old, struct construction *new,
-                          const uint32_t *storages, size_t count)
+static void fill_expected(struct blocks *b, const struct block *blk, struct construction *old,
+                          struct construction *new, const uint32_t *storages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        uint32_t node = nodes_storage(b->nodes, storages[i])->node;
-        if (expected_find_node(b, new, node) != NULL)
+        unsigned index = blk->striped ? (unsigned)i : 0;
+        if (storages[i] == 0 || storages[i] > REPLICA_STORAGE ||
+            expected_find_node(b, new, nodes_storage(b->nodes, storages[i])->node, index) != NULL)
             continue; /* keeps (2) */
-        const struct expected_replica *before = expected_find(old, storages[i]);
+        const struct expected_replica *before = expected_find(old, spot_of(storages[i], index));
         if (before == NULL)
             nodes_schedule(b->nodes, storages[i]);
-        new->expected[new->count++] =
-            before != NULL
-                ? *before
-                : (struct expected_replica){.storage = storages[i], .state = REPLICA_RBW};
+        new->expected[new->count++] = before != NULL
+                                          ? *before
+                                          : (struct expected_replica){.storage = storages[i],
+                                                                      .index = (uint8_t)index,
+                                                                      .state = REPLICA_RBW};
     }
+}
+
+/* More than a block can have are passed over. */
+static size_t expected_most(const struct block *blk, size_t count)
+{
+    size_t most = blk->striped ? EC_MAX_UNITS : EXPECTED_MAX;
+    return count < most ? count : most;
 }
 
 int blocks_set_expected(struct blocks *b, handle_t block, const uint32_t *storages, size_t count)
 {
     struct block *blk = block_at(b, block);
     CHECK(blk->state != BLOCK_NONE && blk->state != BLOCK_COMPLETE);
-    if (count > EXPECTED_MAX)
-        count = EXPECTED_MAX;
+    count = expected_most(blk, count);
     struct construction *c = construction_need(b, blk);
     struct construction new = {0};
     if (c == NULL || !expected_reserve(&new, (uint32_t)count + 1))
         return ERR_NO_MEMORY;
-    fill_expected(b, c, &new, storages, count);
+    fill_expected(b, blk, c, &new, storages, count);
     if (c->count > 0)
         discard_unexpected(b, block, c, &new);
     free(c->expected);
@@ -145,14 +159,15 @@ size_t blocks_expected(const struct blocks *b, handle_t block, struct expected_r
     return c->count;
 }
 
-bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum replica_state state,
+bool construction_note(struct blocks *b, handle_t h, uint32_t spot, enum replica_state state,
                        uint64_t generation_stamp, uint64_t length)
 {
     struct block *blk = block_at(b, h);
     struct construction *c = construction_need(b, blk);
     if (c == NULL)
         return false;
-    struct expected_replica *e = expected_find_node(b, c, nodes_storage(b->nodes, storage)->node);
+    uint32_t storage = spot_storage(spot), node = nodes_storage(b->nodes, storage)->node;
+    struct expected_replica *e = expected_find_node(b, c, node, spot_index(spot));
     if (e == NULL) {
         if (c->count >= EXPECTED_MAX || !expected_reserve(c, c->count + 1))
             return false;
@@ -164,15 +179,22 @@ bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum repl
                           (e->generation_stamp == generation_stamp && /* news out of order */
                            e->state == REPLICA_FINALIZED && state == REPLICA_RBW));
     if (!older)
-        *e = (struct expected_replica){storage, true, state, generation_stamp, length, e->led};
+        *e = (struct expected_replica){.storage = storage,
+                                       .index = (uint8_t)spot_index(spot),
+                                       .reported = true,
+                                       .state = state,
+                                       .generation_stamp = generation_stamp,
+                                       .length = length,
+                                       .led = e->led};
     return true;
 }
 
-void construction_forget(struct blocks *b, struct block *blk, uint32_t storage)
+void construction_forget(struct blocks *b, struct block *blk, uint32_t spot)
 {
-    struct expected_replica *e = expected_find(construction_of(b, blk), storage);
+    struct expected_replica *e = expected_find(construction_of(b, blk), spot);
     if (e != NULL)
-        *e = (struct expected_replica){.storage = storage, .state = REPLICA_RBW};
+        *e = (struct expected_replica){
+            .storage = e->storage, .index = e->index, .state = REPLICA_RBW};
 }
 
 /* ---- commit and completion ---- */
@@ -186,18 +208,19 @@ static void judge_replicas(struct blocks *b, handle_t h)
     struct construction *c = construction_of(b, blk);
     for (uint32_t i = blk->replica_count; i-- > 0;) { /* a removal fills the gap with the last */
         struct replica *r = &replicas_of(b, blk)[i];
-        uint32_t storage = replica_storage(r);
+        uint32_t spot = replica_spot(r);
+        uint64_t length = 0;
         if (r->tag & REPLICA_CORRUPT)
             continue;
-        const struct expected_replica *e = expected_find(c, storage);
+        const struct expected_replica *e = expected_find(c, spot);
         if (e != NULL &&
             (e->generation_stamp < blk->generation_stamp || e->state != REPLICA_FINALIZED))
-            block_replica_remove(b, h, storage);
+            block_replica_remove(b, h, spot);
         else if (e == NULL || !e->reported || e->generation_stamp != blk->generation_stamp)
-            (void)replica_set_corrupt(b, h, storage, e == NULL ? 0 : e->generation_stamp,
+            (void)replica_set_corrupt(b, h, spot, e == NULL ? 0 : e->generation_stamp,
                                       CORRUPT_STAMP);
-        else if (e->length != blk->length)
-            (void)replica_set_corrupt(b, h, storage, e->generation_stamp, CORRUPT_LENGTH);
+        else if (block_stored_length(b, blk, replica_index(r), &length) && e->length != length)
+            (void)replica_set_corrupt(b, h, spot, e->generation_stamp, CORRUPT_LENGTH);
     }
 }
 
@@ -245,7 +268,7 @@ bool blocks_min_replicated(const struct blocks *b, handle_t block)
 {
     struct replica_counts n;
     blocks_count(b, block, &n);
-    return replica_counts_usable(&n) >= b->settings.replication_min;
+    return replica_counts_usable(&n) >= blocks_units_minimum(b, block);
 }
 
 bool blocks_sufficient(const struct blocks *b, handle_t block)
@@ -288,6 +311,19 @@ void blocks_force_complete(struct blocks *b, handle_t block)
 
 /* ---- append and recovery ---- */
 
+/* A good replica, as if it had just been reported. */
+static struct expected_replica expected_of(const struct blocks *b, const struct block *blk,
+                                           const struct replica *r)
+{
+    struct expected_replica e = {.storage = replica_storage(r),
+                                 .index = (uint8_t)replica_index(r),
+                                 .reported = true,
+                                 .state = REPLICA_FINALIZED,
+                                 .generation_stamp = blk->generation_stamp};
+    (void)block_stored_length(b, blk, e.index, &e.length);
+    return e;
+}
+
 int blocks_reopen(struct blocks *b, handle_t block)
 {
     struct block *blk = block_at(b, block);
@@ -299,9 +335,7 @@ int blocks_reopen(struct blocks *b, handle_t block)
     const struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++)
         if (replica_is_live(&r[i]))
-            c->expected[c->count++] =
-                (struct expected_replica){replica_storage(&r[i]), true,        REPLICA_FINALIZED,
-                                          blk->generation_stamp,  blk->length, false};
+            c->expected[c->count++] = expected_of(b, blk, &r[i]);
     set_state(b, blk, BLOCK_UNDER_CONSTRUCTION);
     block_refresh(b, block);
     return 0;
@@ -418,11 +452,14 @@ int blocks_recovered(struct blocks *b, handle_t block, const uint32_t *storages,
     CHECK(blk->state == BLOCK_COMPLETE);
     int rc = 0;
     for (size_t i = 0; i < count; i++) {
-        struct replica *r = replica_add(b, block, storages[i]);
+        if (storages[i] == 0 || (blk->striped && i >= EC_MAX_UNITS))
+            continue;
+        uint32_t spot = spot_of(storages[i], blk->striped ? (unsigned)i : 0);
+        struct replica *r = replica_add(b, block, spot);
         if (r == NULL)
             rc = ERR_NO_MEMORY; /* the node's own report brings it */
         else if ((r->tag & REPLICA_CORRUPT) != 0 &&
-                 note_find(b, blk, storages[i])->reason != CORRUPT_REPORTED)
+                 note_find(b, blk, spot)->reason != CORRUPT_REPORTED)
             replica_clear_corrupt(b, blk, r);
     }
     block_refresh(b, block);

@@ -20,12 +20,17 @@ enum {
     REPLICAS_MAX = 1000, /* more are not recorded */
     REPLICA_CORRUPT = 1u << 31,
     REPLICA_EXCESS = 1 << 30,
-    REPLICA_STORAGE = (1 << 28) - 1,
+    REPLICA_STORAGE = (1 << 24) - 1, /* replicas on storages beyond aren't recorded */
+    REPLICA_INDEX_SHIFT = 24,
+    REPLICA_SPOT = (1 << 28) - 1,
 };
+/* A "spot" tells one replica of a block from its others: the storage in bits 0..23, the index of
+ * the internal block of a group in bits 24..27 (0 for replicated blocks, so that their spot is
+ * simply the storage). A node has a spot's index of a block at most once. */
 #define NO_ACK 0x7fffffffffffffffULL /* length of a deletion order: don't report back */
 
 struct replica {
-    uint32_t tag; /* storage and flags */
+    uint32_t tag; /* spot and flags */
     uint32_t pos; /* in the storage's list */
 };
 
@@ -34,18 +39,18 @@ struct block {
     handle_t owner, side;
     struct replica few[INLINE_REPLICAS]; /* unless side->many */
     uint32_t queue_pos;
-    uint32_t replication : 10;
+    uint32_t replication : 10; /* of a group: the id of its policy */
     uint32_t replica_count : 10;
     uint32_t state : 3;
     uint32_t queue : 3;
     uint32_t safe : 1;        /* counted in safe_count */
     uint32_t has_corrupt : 1; /* counted in corrupt_count */
-    uint32_t striped : 1;     /* has no replicas of its own; never missing, always safe */
+    uint32_t striped : 1;     /* a group; its replicas are internal blocks */
 };
 _Static_assert(sizeof(struct block) <= 64, "20M blocks must fit the memory budget");
 
 struct corrupt_note {
-    uint32_t storage;
+    uint32_t spot;
     enum corrupt_reason reason;
     uint64_t generation_stamp;
 };
@@ -95,6 +100,7 @@ struct storage_list {
 struct queue {
     handle_t *at;
     uint32_t count, capacity, cursor;
+    uint32_t groups; /* so many of them are groups */
 };
 
 struct handle_fifo {
@@ -115,6 +121,9 @@ struct blocks {
     void *changed_ctx;
     block_policy_fn policy_of; /* NULL: all have the default */
     void *policy_ctx;
+    block_ec_fn ec_of; /* NULL: no policy is known */
+    void *ec_ctx;
+    struct place_settings place_groups; /* settings.place, with the rule for groups */
     struct pool pool, sides;
     struct idmap by_id;
     struct storage_list *storages; /* by storage index */
@@ -127,7 +136,8 @@ struct blocks {
     int64_t started_ms, seen_ms; /* the latest time that came in */
     uint64_t pending_count;      /* blocks */
     uint64_t total, complete_count, safe_count, corrupt_count, excess_count, missing_one_count;
-    uint64_t last_generation_stamp, future_bytes;
+    uint64_t group_count, corrupt_groups;
+    uint64_t last_generation_stamp, future_bytes, future_group_bytes;
     struct safemode_state safemode;
     bool populating;       /* queues are kept */
     uint32_t scan_cursor;  /* next handle to classify; 0: nothing to scan */
@@ -152,12 +162,14 @@ static inline struct block *block_at(const struct blocks *b, handle_t h)
     return pool_at(&b->pool, h);
 }
 
-/* The group that an internal block of an erasure coded file belongs to: its index is in the lowest
- * four bits. 0: it is none. */
-static inline handle_t group_of(const struct blocks *b, uint64_t id)
+/* What a DataNode means by an id: the block, or the group of an internal block and its index.
+ * Handle 0: unknown; an index that the group's policy doesn't have is unknown, too. */
+handle_t block_told(const struct blocks *b, uint64_t id, unsigned *ret_index);
+
+/* The id under which DataNodes know the internal block (of a replicated block: index 0, its id). */
+static inline uint64_t internal_id(const struct block *blk, unsigned index)
 {
-    handle_t h = (int64_t)id < 0 ? blocks_find(b, id & ~(uint64_t)15) : 0;
-    return h != 0 && block_at(b, h)->striped ? h : 0;
+    return blk->id + index;
 }
 
 static inline struct side *side_of(const struct blocks *b, const struct block *blk)
@@ -174,6 +186,31 @@ static inline struct replica *replicas_of(const struct blocks *b, struct block *
 static inline uint32_t replica_storage(const struct replica *r)
 {
     return r->tag & REPLICA_STORAGE;
+}
+
+static inline unsigned replica_index(const struct replica *r)
+{
+    return r->tag >> REPLICA_INDEX_SHIFT & 15u;
+}
+
+static inline uint32_t replica_spot(const struct replica *r)
+{
+    return r->tag & REPLICA_SPOT;
+}
+
+static inline uint32_t spot_of(uint32_t storage, unsigned index)
+{
+    return storage | (index & 15u) << REPLICA_INDEX_SHIFT;
+}
+
+static inline uint32_t spot_storage(uint32_t spot)
+{
+    return spot & REPLICA_STORAGE;
+}
+
+static inline unsigned spot_index(uint32_t spot)
+{
+    return spot >> REPLICA_INDEX_SHIFT & 15u;
 }
 
 static inline uint32_t replica_node(const struct blocks *b, const struct replica *r)
@@ -204,6 +241,35 @@ static inline uint8_t block_policy(const struct blocks *b, const struct block *b
     return b->policy_of == NULL ? 0 : b->policy_of(b->policy_ctx, blk->owner);
 }
 
+/* group.c: what follows from the policy; all of it is for replicated blocks, too, where that makes
+ * sense. */
+/* NULL: replicated, or nobody knows its policy: then nothing is wanted of it and nothing done. */
+const struct ec_policy *block_ec(const struct blocks *b, const struct block *blk);
+static inline bool block_is_strange(const struct blocks *b, const struct block *blk)
+{
+    return blk->striped && block_ec(b, blk) == NULL;
+}
+/* Data units that hold bytes: fewer than the policy's in a short group whose length is settled. */
+uint32_t group_data_units(const struct block *blk, const struct ec_policy *ec);
+/* The indices of the internal blocks that it is to have, as bits; empty ones aren't wanted. */
+uint16_t group_units(const struct block *blk, const struct ec_policy *ec);
+/* Replicas wanted: the replication, or the internal blocks that aren't empty. 0: strange. */
+uint32_t block_wanted(const struct blocks *b, const struct block *blk);
+/* So many make it complete and, of a group, readable: replication_min, or its data units.
+ * UINT32_MAX: strange, so never. */
+uint32_t block_minimum(const struct blocks *b, const struct block *blk);
+/* What a replica of it has on disk; false: can't be said (strange). */
+bool block_stored_length(const struct blocks *b, const struct block *blk, unsigned index,
+                         uint64_t *ret);
+/* As orders to DataNodes name a replica: with its own id, stamp and length. */
+struct node_block replica_order(const struct blocks *b, struct block *blk, const struct replica *r);
+struct node_block unit_order(const struct blocks *b, const struct block *blk, unsigned index,
+                             uint64_t generation_stamp);
+/* live .. maintenance, duplicate, live_units, good_units of a group. */
+void group_count_units(const struct blocks *b, struct block *blk, struct replica_counts *ret);
+/* The rule about racks for it: groups are spread over as many as there are. */
+const struct place_settings *block_place(const struct blocks *b, const struct block *blk);
+
 /* map.c */
 struct side *side_need(struct blocks *b, struct block *blk); /* NULL: no memory */
 void side_trim(struct blocks *b, struct block *blk);         /* frees it when it holds nothing */
@@ -215,17 +281,21 @@ void set_length(struct blocks *b, struct block *blk, uint64_t length);
 size_t block_dispose(struct blocks *b, handle_t h);
 
 /* replica.c */
-struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t storage);
-struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node);
+struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t spot);
+struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node,
+                                  unsigned index);
+/* The one that storages[storage].at[pos] means. */
+struct replica *replica_at_place(const struct blocks *b, handle_t h, uint32_t storage,
+                                 uint32_t pos);
 /* Records it (moves it when the node had it on another storage). NULL: no memory, or too many. */
-struct replica *replica_add(struct blocks *b, handle_t h, uint32_t storage);
+struct replica *replica_add(struct blocks *b, handle_t h, uint32_t spot);
 /* Callers refresh afterwards. */
-void block_replica_remove(struct blocks *b, handle_t h, uint32_t storage);
-bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t storage, uint64_t generation_stamp,
+void block_replica_remove(struct blocks *b, handle_t h, uint32_t spot);
+bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t spot, uint64_t generation_stamp,
                          enum corrupt_reason reason);
 void replica_clear_corrupt(struct blocks *b, struct block *blk, struct replica *r);
 void replica_set_excess(struct blocks *b, struct replica *r, bool excess);
-struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, uint32_t storage);
+struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, uint32_t spot);
 struct storage_list *storage_list_of(struct blocks *b, uint32_t storage); /* NULL: no memory */
 void storage_list_mark_seen(struct blocks *b, struct storage_list *list, struct replica *r,
                             uint32_t storage);
@@ -238,9 +308,9 @@ struct construction *construction_need(struct blocks *b, struct block *blk);
 void construction_end(struct blocks *b, struct block *blk);
 void recovery_drop(struct blocks *b, struct block *blk); /* no attempt is waited for any more */
 /* A report about a block under construction. */
-bool construction_note(struct blocks *b, handle_t h, uint32_t storage, enum replica_state state,
+bool construction_note(struct blocks *b, handle_t h, uint32_t spot, enum replica_state state,
                        uint64_t generation_stamp, uint64_t length);
-void construction_forget(struct blocks *b, struct block *blk, uint32_t storage);
+void construction_forget(struct blocks *b, struct block *blk, uint32_t spot);
 /* COMMITTED and enough replicas: COMPLETE. */
 bool try_complete(struct blocks *b, handle_t h);
 
@@ -250,6 +320,8 @@ void queue_leave(struct blocks *b, struct block *blk);
  * or replicas. */
 void block_refresh(struct blocks *b, handle_t h);
 void count_replicas(const struct blocks *b, struct block *blk, struct replica_counts *ret);
+/* One replica that is neither corrupt nor excess, by what its node is about. */
+void count_good(const struct node *node, struct replica_counts *ret);
 bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n);
 /* How many live ones the block is to have: those in maintenance come back. */
 uint32_t expected_live(const struct blocks *b, const struct block *blk,

@@ -14,9 +14,10 @@ size_t blocks_replicas(const struct blocks *b, handle_t block, struct replica_in
     const struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count && i < max; i++) {
         const struct corrupt_note *note =
-            (r[i].tag & REPLICA_CORRUPT) != 0 ? note_find(b, blk, replica_storage(&r[i])) : NULL;
+            (r[i].tag & REPLICA_CORRUPT) != 0 ? note_find(b, blk, replica_spot(&r[i])) : NULL;
         ret[i] = (struct replica_info){
             .storage = replica_storage(&r[i]),
+            .index = (uint8_t)replica_index(&r[i]),
             .corrupt = (r[i].tag & REPLICA_CORRUPT) != 0,
             .excess = (r[i].tag & REPLICA_EXCESS) != 0,
             .reason = note == NULL ? (enum corrupt_reason)0 : note->reason,
@@ -146,19 +147,21 @@ size_t blocks_locations(struct blocks *b, handle_t block, const struct reader_hi
 void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generation_stamp,
                          uint32_t node, uint32_t storage, enum corrupt_reason reason)
 {
-    handle_t h = blocks_find(b, block_id);
+    unsigned index;
+    handle_t h = block_told(b, block_id, &index);
     if (h == 0 || (node == 0 && storage == 0))
         return;
     struct block *blk = block_at(b, h);
     if (generation_stamp != blk->generation_stamp)
         return; /* about an older replica, while the recorded one may be right */
-    const struct replica *r = storage != 0 ? block_replica_find(b, blk, storage) : NULL;
+    const struct replica *r =
+        storage != 0 ? block_replica_find(b, blk, spot_of(storage, index)) : NULL;
     if (r == NULL && node != 0)
-        r = replica_find_node(b, blk, node);
+        r = replica_find_node(b, blk, node, index);
     if (r == NULL)
         return;
     uint32_t where = replica_node(b, r);
-    (void)replica_set_corrupt(b, h, replica_storage(r), generation_stamp, reason);
+    (void)replica_set_corrupt(b, h, replica_spot(r), generation_stamp, reason);
     pending_source_bad(b, blk, where);
     block_refresh(b, h);
 }

@@ -42,6 +42,8 @@ int blocks_new(const struct blocks_settings *settings, struct nodes *nodes,
     if (b->settings.safemode_replication == 0)
         b->settings.safemode_replication = settings->replication_min;
     b->nodes = nodes;
+    b->place_groups = b->settings.place;
+    b->place_groups.rule = PLACE_BY_RACKS;
     b->safemode.startup = SAFEMODE_PENDING; /* until blocks_start looks */
     pool_init(&b->pool, sizeof(struct block));
     pool_init(&b->sides, sizeof(struct side));
@@ -97,6 +99,8 @@ const struct blocks_settings *blocks_settings_get(const struct blocks *b)
 void blocks_configure(struct blocks *b, const struct blocks_settings *settings)
 {
     b->settings = *settings;
+    b->place_groups = settings->place;
+    b->place_groups.rule = PLACE_BY_RACKS;
     if (b->settings.safemode_replication == 0)
         b->settings.safemode_replication = settings->replication_min;
 }
@@ -227,10 +231,11 @@ int blocks_add(struct blocks *b, const struct block_info *info, handle_t *ret_bl
     blk->generation_stamp = info->generation_stamp;
     blk->length = info->length;
     blk->owner = info->owner;
-    blk->striped = info->striped;
-    blk->replication = clamp_replication(info->replication) & 1023u;
+    blk->striped = info->ec != 0;
+    blk->replication = info->ec != 0 ? info->ec : clamp_replication(info->replication) & 1023u;
     set_state(b, blk, info->state);
     b->total++;
+    b->group_count += blk->striped;
     block_refresh(b, h);
     *ret_block = h;
     return 0;
@@ -252,9 +257,13 @@ static struct block *known(const struct blocks *b, handle_t h)
 void blocks_get(const struct blocks *b, handle_t block, struct block_info *ret)
 {
     const struct block *blk = known(b, block);
-    *ret = (struct block_info){blk->id,     blk->generation_stamp, blk->length,
-                               blk->owner,  blk->replication,      blk->state,
-                               blk->striped};
+    *ret = (struct block_info){.id = blk->id,
+                               .generation_stamp = blk->generation_stamp,
+                               .length = blk->length,
+                               .owner = blk->owner,
+                               .replication = blk->striped ? 1 : blk->replication,
+                               .state = blk->state,
+                               .ec = blk->striped ? (uint8_t)blk->replication : 0};
 }
 
 enum block_state blocks_state(const struct blocks *b, handle_t block)
@@ -292,7 +301,7 @@ void blocks_set_replication(struct blocks *b, handle_t block, uint32_t replicati
 {
     struct block *blk = known(b, block);
     replication = clamp_replication(replication);
-    if (blk->replication == replication)
+    if (blk->striped || blk->replication == replication)
         return;
     queue_leave(b, blk); /* its counters depend on the replication it was queued with */
     blk->replication = replication & 1023u;
@@ -310,20 +319,21 @@ static void doom(struct blocks *b, handle_t h)
     queue_leave(b, blk);
     b->safe_count -= blk->safe;
     b->corrupt_count -= blk->has_corrupt;
+    b->corrupt_groups -= blk->has_corrupt && blk->striped;
     blk->safe = blk->has_corrupt = 0;
     pending_drop(b, blk);
     recovery_drop(b, blk);
     idmap_remove(&b->by_id, blk->id);
     set_state(b, blk, BLOCK_NONE);
     b->total--;
+    b->group_count -= blk->striped;
 }
 
-static void order_delete(struct blocks *b, uint32_t storage, uint64_t id, uint64_t stamp,
-                         uint64_t length)
+static void order_delete(struct blocks *b, uint32_t storage, struct node_block order)
 {
     uint32_t node = nodes_storage(b->nodes, storage)->node;
     if (nodes_at(b->nodes, node)->alive) /* else its next full report will name an unknown block */
-        (void)nodes_order_invalidate(b->nodes, node, (struct node_block){id, stamp, length});
+        (void)nodes_order_invalidate(b->nodes, node, order);
 }
 
 size_t block_dispose(struct blocks *b, handle_t h)
@@ -334,13 +344,14 @@ size_t block_dispose(struct blocks *b, handle_t h)
     const struct construction *c = side == NULL ? NULL : side->construction;
     for (uint32_t i = 0; c != NULL && i < c->count; i++)
         if (c->expected[i].reported)
-            order_delete(b, c->expected[i].storage, blk->id, c->expected[i].generation_stamp,
-                         c->expected[i].length);
+            order_delete(b, c->expected[i].storage,
+                         (struct node_block){internal_id(blk, c->expected[i].index),
+                                             c->expected[i].generation_stamp,
+                                             c->expected[i].length});
     for (; blk->replica_count > 0; visited++) {
         struct replica *r = &replicas_of(b, blk)[blk->replica_count - 1];
-        uint32_t storage = replica_storage(r);
-        order_delete(b, storage, blk->id, replica_stamp(b, blk, r), blk->length);
-        block_replica_remove(b, h, storage);
+        order_delete(b, replica_storage(r), replica_order(b, blk, r));
+        block_replica_remove(b, h, replica_spot(r));
     }
     if (blk->side != 0) {
         side_fini(side_of(b, blk));
@@ -377,6 +388,20 @@ handle_t blocks_take_completed(struct blocks *b)
 
 /* ---- sums ---- */
 
+static void sum_queues(const struct blocks *b, struct blocks_stats *ret)
+{
+    for (int q = Q_HIGHEST; q <= Q_MISSING; q++) {
+        ret->low_redundancy += b->queues[q].count;
+        ret->groups.low_redundancy += b->queues[q].groups;
+    }
+    ret->groups.blocks = b->group_count;
+    ret->groups.missing = b->queues[Q_MISSING].groups;
+    ret->groups.corrupt = b->corrupt_groups;
+    ret->groups.highest_priority = b->queues[Q_HIGHEST].groups;
+    ret->groups.badly_distributed = b->queues[Q_BADLY].groups;
+    ret->groups.future_bytes = b->future_group_bytes;
+}
+
 void blocks_stats(const struct blocks *b, struct blocks_stats *ret)
 {
     *ret = (struct blocks_stats){
@@ -396,12 +421,13 @@ void blocks_stats(const struct blocks *b, struct blocks_stats *ret)
         .future_bytes = b->future_bytes,
         .queues_ready = b->populating && b->scan_cursor == 0,
     };
-    for (int q = Q_HIGHEST; q <= Q_MISSING; q++)
-        ret->low_redundancy += b->queues[q].count;
+    sum_queues(b, ret);
     for (uint32_t s = 1; s <= nodes_storage_count(b->nodes); s++)
         ret->scheduled += node_storage_scheduled(nodes_storage(b->nodes, s));
-    for (uint32_t i = 1; i <= nodes_count(b->nodes); i++)
+    for (uint32_t i = 1; i <= nodes_count(b->nodes); i++) {
         ret->pending_deletion += nodes_at(b->nodes, i)->invalid_count;
+        ret->groups.pending_deletion += nodes_at(b->nodes, i)->invalid_internal;
+    }
     ret->bytes_of_records = pool_bytes(&b->pool) + pool_bytes(&b->sides) + idmap_bytes(&b->by_id);
     for (uint32_t s = 0; s < b->storage_capacity; s++)
         ret->bytes_of_records += b->storages[s].capacity * sizeof(handle_t);

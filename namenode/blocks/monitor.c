@@ -21,7 +21,8 @@ static void drain_storage(struct blocks *b, uint32_t storage, size_t *budget)
         report_void(list->report); /* its node died */
     while (list->count > 0 && *budget > 0) {
         handle_t h = list->at[list->count - 1];
-        block_replica_remove(b, h, storage);
+        const struct replica *r = replica_at_place(b, h, storage, list->count - 1);
+        block_replica_remove(b, h, replica_spot(r));
         block_refresh(b, h);
         spend(budget, 1);
     }

@@ -100,12 +100,15 @@ void pending_expected(struct blocks *b, handle_t h)
 {
     struct block *blk = block_at(b, h);
     const struct construction *c = blk->side == 0 ? NULL : side_of(b, blk)->construction;
+    const struct ec_policy *ec = block_ec(b, blk);
+    uint32_t wanted = ec == NULL ? 1 : group_units(blk, ec); /* indices that aren't empty */
     uint32_t targets[PENDING_EXPECTED_MAX], count = 0;
     for (uint32_t i = 0; c != NULL && i < c->count && count < PENDING_EXPECTED_MAX; i++) {
         uint32_t storage = c->expected[i].storage;
         uint32_t node = nodes_storage(b->nodes, storage)->node;
+        unsigned index = c->expected[i].index;
         if (storage_usable(b, storage) && node_in_service(nodes_at(b->nodes, node)) &&
-            replica_find_node(b, blk, node) == NULL)
+            (wanted & 1u << index) != 0 && replica_find_node(b, blk, node, index) == NULL)
             targets[count++] = storage;
     }
     int64_t last_ms = b->pendings == NULL ? 0 : b->pendings->prev->since_ms; /* keeps (3) */
@@ -290,16 +293,17 @@ static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_c
     const struct replica *r = replicas_of(b, blk);
     while ((r->tag & REPLICA_CORRUPT) == 0)
         r++;
-    uint32_t storage = replica_storage(r);
-    struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
-    if (nodes_order_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, order))
-        block_replica_remove(b, h, storage);
+    struct node_block order = replica_order(b, blk, r);
+    if (nodes_order_invalidate(b->nodes, replica_node(b, r), order))
+        block_replica_remove(b, h, replica_spot(r));
 }
 
 static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struct rng *rng)
 {
     struct block *blk = block_at(b, h);
     struct replica_counts n;
+    if (blk->striped)
+        return; /* a copy of one internal block wouldn't help */
     count_replicas(b, blk, &n);
     uint32_t source = choose_source(b, blk, rng);
     uint32_t have = n.live + n.pending, expected = expected_live(b, blk, &n);
@@ -374,15 +378,14 @@ static void remove_corrupt(struct blocks *b, handle_t h)
     struct replica_counts n;
     for (uint32_t i = 0; i < blk->replica_count;) {
         const struct replica *r = &replicas_of(b, blk)[i];
-        uint32_t storage = replica_storage(r);
+        uint32_t wanted = block_wanted(b, blk);
         count_replicas(b, blk, &n);
-        const struct corrupt_note *note = note_find(b, blk, storage);
-        bool go = note != NULL && n.live >= b->settings.replication_min &&
-                  (n.live >= blk->replication || n.live + n.corrupt > blk->replication ||
+        const struct corrupt_note *note = note_find(b, blk, replica_spot(r));
+        bool go = note != NULL && n.live >= block_minimum(b, blk) &&
+                  (n.live >= wanted || n.live + n.corrupt > wanted ||
                    note->generation_stamp < blk->generation_stamp);
-        struct node_block order = {blk->id, replica_stamp(b, blk, r), blk->length};
-        if (go && nodes_order_invalidate(b->nodes, replica_node(b, r), order))
-            block_replica_remove(b, h, storage); /* another one takes place i */
+        if (go && nodes_order_invalidate(b->nodes, replica_node(b, r), replica_order(b, blk, r)))
+            block_replica_remove(b, h, replica_spot(r)); /* another one takes place i */
         else
             i++;
     }
@@ -409,6 +412,10 @@ void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, uint32_t 
     if (n.stale > 0)
         return;
     remove_corrupt(b, h);
+    if (blk->striped) { /* which one of an index goes isn't a question of racks alone */
+        block_refresh(b, h);
+        return;
+    }
     uint32_t good[REPLICAS_MAX], gone[REPLICAS_MAX];
     struct surplus_request req = {.storages = good,
                                   .count = list_removable(b, blk, good),
@@ -427,14 +434,27 @@ void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, uint32_t 
     block_refresh(b, h);
 }
 
+/* The others are enough: of a group, one on a working node has its index. */
+static bool still_surplus(const struct blocks *b, struct block *blk, unsigned index)
+{
+    uint32_t good[REPLICAS_MAX];
+    const struct replica *r = replicas_of(b, blk);
+    if (!blk->striped)
+        return list_removable(b, blk, good) >= blk->replication;
+    for (uint32_t i = 0; i < blk->replica_count; i++)
+        if (replica_index(&r[i]) == index && removable(b, &r[i]))
+            return true;
+    return false;
+}
+
 bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_block *order)
 {
-    handle_t h = blocks_find(b, order->id);
-    struct replica *r = h == 0 ? NULL : replica_find_node(b, block_at(b, h), node);
-    uint32_t good[REPLICAS_MAX];
+    unsigned index;
+    handle_t h = block_told(b, order->id, &index);
+    struct replica *r = h == 0 ? NULL : replica_find_node(b, block_at(b, h), node, index);
     if (r == NULL || (r->tag & REPLICA_EXCESS) == 0 ||
         order->generation_stamp != block_at(b, h)->generation_stamp ||
-        list_removable(b, block_at(b, h), good) >= block_at(b, h)->replication)
+        still_surplus(b, block_at(b, h), index))
         return true;
     replica_set_excess(b, r, false);
     block_refresh(b, h);

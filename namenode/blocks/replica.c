@@ -1,11 +1,14 @@
 /* replica.c - which storages hold a block, seen from both sides. See internal.h.
  * Thread: state. A block keeps small records of its storages; a storage keeps a plain array of its
  * blocks, and each replica knows its place in there, so that adding and removing cost no search.
- * Invariants: (1) storages[s].at[r.pos] is the block of each replica r on s; (2) at most one
- * replica of a block per node; (3) a corrupt replica, and no other, has a note. */
+ * Invariants: (1) storages[s].at[r.pos] is the block of each replica r on s, and no two replicas on
+ * s have the same pos (a group may be there twice); (2) at most one replica of a block per node,
+ * and of a group per node and index; (3) a corrupt replica, and no other, has a note. */
 #include <stdlib.h>
 
 #include "namenode/blocks/internal.h"
+
+#define NO_PLACE UINT32_MAX
 
 struct storage_list *storage_list_of(struct blocks *b, uint32_t storage)
 {
@@ -23,25 +26,37 @@ struct storage_list *storage_list_of(struct blocks *b, uint32_t storage)
     return &b->storages[storage];
 }
 
-struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t storage)
+struct replica *block_replica_find(const struct blocks *b, struct block *blk, uint32_t spot)
 {
     struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++)
-        if (replica_storage(&r[i]) == storage)
+        if (replica_spot(&r[i]) == spot)
             return &r[i];
     return NULL;
 }
 
-struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node)
+struct replica *replica_find_node(const struct blocks *b, struct block *blk, uint32_t node,
+                                  unsigned index)
 {
     struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++)
-        if (replica_node(b, &r[i]) == node)
+        if (replica_index(&r[i]) == index && replica_node(b, &r[i]) == node)
             return &r[i];
     return NULL;
 }
 
 /* ---- the storage's side ---- */
+
+struct replica *replica_at_place(const struct blocks *b, handle_t h, uint32_t storage, uint32_t pos)
+{
+    struct block *blk = block_at(b, h);
+    struct replica *r = replicas_of(b, blk);
+    uint32_t i = 0;
+    while (i < blk->replica_count && (replica_storage(&r[i]) != storage || r[i].pos != pos))
+        i++;
+    CHECK(i < blk->replica_count);
+    return &r[i];
+}
 
 void storage_list_renew(struct blocks *b, struct storage_list *list, uint32_t count)
 {
@@ -58,13 +73,12 @@ static void list_moved(struct blocks *b, struct storage_list *list, uint32_t pos
         storage_list_renew(b, list, pos + 1);
 }
 
-static void list_put(struct blocks *b, struct storage_list *list, uint32_t storage, uint32_t pos,
-                     handle_t h)
+/* The replica at `from` goes to `to`, over whatever is there. */
+static void list_move(struct blocks *b, struct storage_list *list, uint32_t storage, uint32_t from,
+                      uint32_t to)
 {
-    list->at[pos] = h;
-    struct replica *r = block_replica_find(b, block_at(b, h), storage);
-    CHECK(r != NULL);
-    r->pos = pos;
+    replica_at_place(b, list->at[from], storage, from)->pos = to;
+    list->at[to] = list->at[from];
 }
 
 static bool list_reserve(struct storage_list *list)
@@ -80,19 +94,20 @@ static bool list_reserve(struct storage_list *list)
     return true;
 }
 
-/* The replica is in the block's record already. */
-static void list_insert(struct blocks *b, struct storage_list *list, uint32_t storage, handle_t h)
+/* The replica is in the block's record already, without a place. */
+static void list_insert(struct blocks *b, struct storage_list *list, handle_t h, struct replica *r)
 {
-    uint32_t pos = list->count++;
+    uint32_t pos = list->count++, storage = replica_storage(r);
     if (list->report != NULL) { /* newer than the report: not to be dropped as absent from it */
         if (list->seen < pos) {
-            list_put(b, list, storage, pos, list->at[list->seen]);
+            list_move(b, list, storage, list->seen, pos);
             list_moved(b, list, pos);
         }
         pos = list->seen++;
     }
     list->changes++;
-    list_put(b, list, storage, pos, h);
+    list->at[pos] = h;
+    r->pos = pos;
     nodes_storage_mut(b->nodes, storage)->block_count = list->count;
 }
 
@@ -102,12 +117,12 @@ static void list_remove(struct blocks *b, struct storage_list *list, uint32_t st
     if (list->report != NULL && pos < list->seen) {
         list->seen--;
         if (pos != list->seen)
-            list_put(b, list, storage, pos, list->at[list->seen]);
+            list_move(b, list, storage, list->seen, pos);
         pos = list->seen;
     }
     list->count--;
     if (pos != list->count)
-        list_put(b, list, storage, pos, list->at[list->count]);
+        list_move(b, list, storage, list->count, pos);
     if (list->renew > list->count)
         storage_list_renew(b, list, list->count);
     nodes_storage_mut(b->nodes, storage)->block_count = list->count;
@@ -123,7 +138,7 @@ void storage_list_mark_seen(struct blocks *b, struct storage_list *list, struct 
     list->seen++;
     if (pos == to)
         return;
-    list_put(b, list, storage, pos, list->at[to]);
+    list_move(b, list, storage, to, pos);
     list->at[to] = h;
     r->pos = to;
     list_moved(b, list, pos);
@@ -195,30 +210,31 @@ static void replicas_shrink(struct blocks *b, struct block *blk)
     side_trim(b, blk);
 }
 
-struct replica *replica_add(struct blocks *b, handle_t h, uint32_t storage)
+struct replica *replica_add(struct blocks *b, handle_t h, uint32_t spot)
 {
     struct block *blk = block_at(b, h);
-    struct replica *r = replica_find_node(b, blk, nodes_storage(b->nodes, storage)->node);
-    if (r != NULL && replica_storage(r) == storage)
+    uint32_t storage = spot_storage(spot), node = nodes_storage(b->nodes, storage)->node;
+    struct replica *r = replica_find_node(b, blk, node, spot_index(spot));
+    if (r != NULL && replica_spot(r) == spot)
         return r;
-    struct storage_list *list = storage_list_of(b, storage);
+    struct storage_list *list = storage > REPLICA_STORAGE ? NULL : storage_list_of(b, storage);
     if (list == NULL || !list_reserve(list))
         return NULL;
     if (r != NULL) /* it moved to another volume; keeps (2) */
-        block_replica_remove(b, h, replica_storage(r));
+        block_replica_remove(b, h, replica_spot(r));
     if (!replicas_reserve(b, blk))
         return NULL;
     uint32_t last = blk->replica_count;
     blk->replica_count = (last + 1) & 1023u;
     r = &replicas_of(b, blk)[last];
-    *r = (struct replica){.tag = storage};
-    list_insert(b, list, storage, h);
+    *r = (struct replica){.tag = spot, .pos = NO_PLACE};
+    list_insert(b, list, h, r);
     return r;
 }
 
-static void note_drop(struct blocks *b, struct block *blk, uint32_t storage)
+static void note_drop(struct blocks *b, struct block *blk, uint32_t spot)
 {
-    struct corrupt_note *note = note_find(b, blk, storage);
+    struct corrupt_note *note = note_find(b, blk, spot);
     CHECK(note != NULL);
     struct side *side = side_of(b, blk);
     *note = side->notes[--side->note_count];
@@ -229,16 +245,17 @@ static void note_drop(struct blocks *b, struct block *blk, uint32_t storage)
     }
 }
 
-void block_replica_remove(struct blocks *b, handle_t h, uint32_t storage)
+void block_replica_remove(struct blocks *b, handle_t h, uint32_t spot)
 {
     struct block *blk = block_at(b, h);
-    struct replica *r = block_replica_find(b, blk, storage);
+    struct replica *r = block_replica_find(b, blk, spot);
     CHECK(r != NULL);
+    uint32_t storage = spot_storage(spot);
     struct storage_list *list = &b->storages[storage];
     CHECK(r->pos < list->count && list->at[r->pos] == h);
     uint32_t pos = r->pos;
     if (r->tag & REPLICA_CORRUPT)
-        note_drop(b, blk, storage);
+        note_drop(b, blk, spot);
     replica_set_excess(b, r, false);
     uint32_t last = blk->replica_count - 1u;
     *r = replicas_of(b, blk)[last];
@@ -258,11 +275,11 @@ void replica_set_excess(struct blocks *b, struct replica *r, bool excess)
 
 /* ---- corrupt ones ---- */
 
-struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, uint32_t storage)
+struct corrupt_note *note_find(const struct blocks *b, const struct block *blk, uint32_t spot)
 {
     const struct side *side = side_of(b, blk);
     for (uint32_t i = 0; side != NULL && i < side->note_count; i++)
-        if (side->notes[i].storage == storage)
+        if (side->notes[i].spot == spot)
             return &side->notes[i];
     return NULL;
 }
@@ -282,22 +299,22 @@ static struct corrupt_note *note_add(struct blocks *b, struct block *blk)
     return &notes[side->note_count++];
 }
 
-bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t storage, uint64_t generation_stamp,
+bool replica_set_corrupt(struct blocks *b, handle_t h, uint32_t spot, uint64_t generation_stamp,
                          enum corrupt_reason reason)
 {
     struct block *blk = block_at(b, h);
-    struct replica *r = replica_add(b, h, storage);
+    struct replica *r = replica_add(b, h, spot);
     if (r == NULL)
         return false;
-    struct corrupt_note *note = note_find(b, blk, storage);
+    struct corrupt_note *note = note_find(b, blk, spot);
     if (note == NULL && (note = note_add(b, blk)) == NULL) {
-        block_replica_remove(b, h, storage); /* unknown is safer than taken for good */
+        block_replica_remove(b, h, spot); /* unknown is safer than taken for good */
         return false;
     }
     if ((r->tag & REPLICA_CORRUPT) != 0 && note->reason == CORRUPT_REPORTED)
         reason = CORRUPT_REPORTED; /* a report can't take that back */
-    *note = (struct corrupt_note){storage, reason, generation_stamp};
-    r = block_replica_find(b, blk, storage);
+    *note = (struct corrupt_note){spot, reason, generation_stamp};
+    r = block_replica_find(b, blk, spot);
     replica_set_excess(b, r, false);
     r->tag |= REPLICA_CORRUPT;
     return true;
@@ -307,15 +324,15 @@ void replica_clear_corrupt(struct blocks *b, struct block *blk, struct replica *
 {
     if ((r->tag & REPLICA_CORRUPT) == 0)
         return;
-    uint32_t storage = replica_storage(r);
+    uint32_t spot = replica_spot(r);
     r->tag &= ~REPLICA_CORRUPT;
-    note_drop(b, blk, storage);
+    note_drop(b, blk, spot);
 }
 
 /* The stamp under which the node knows it. */
 uint64_t replica_stamp(const struct blocks *b, struct block *blk, const struct replica *r)
 {
     const struct corrupt_note *note =
-        r->tag & REPLICA_CORRUPT ? note_find(b, blk, replica_storage(r)) : NULL;
+        r->tag & REPLICA_CORRUPT ? note_find(b, blk, replica_spot(r)) : NULL;
     return note == NULL ? blk->generation_stamp : note->generation_stamp;
 }

@@ -14,6 +14,7 @@
 struct told {
     uint64_t id, length, generation_stamp;
     enum replica_state state;
+    unsigned index; /* of an internal block */
 };
 
 struct block_report {
@@ -27,20 +28,29 @@ struct block_report {
 
 /* ---- what a told replica means ---- */
 
-static bool same_contents(const struct block *blk, const struct told *t)
+static bool same_length(const struct blocks *b, const struct block *blk, const struct told *t)
 {
-    return t->generation_stamp == blk->generation_stamp && t->length == blk->length;
+    uint64_t length;
+    if (!blk->striped)
+        return t->length == blk->length;
+    return !block_stored_length(b, blk, t->index, &length) || t->length == length;
+}
+
+static bool same_contents(const struct blocks *b, const struct block *blk, const struct told *t)
+{
+    return t->generation_stamp == blk->generation_stamp && same_length(b, blk, t);
 }
 
 /* Hadoop's rules; 0: not corrupt. */
-static enum corrupt_reason judge(const struct block *blk, const struct told *t)
+static enum corrupt_reason judge(const struct blocks *b, const struct block *blk,
+                                 const struct told *t)
 {
     uint64_t stamp = t->generation_stamp;
     if (t->state == REPLICA_FINALIZED) {
         if (blk->state == BLOCK_COMPLETE || blk->state == BLOCK_COMMITTED) {
             if (stamp != blk->generation_stamp)
                 return CORRUPT_STAMP;
-            return t->length != blk->length ? CORRUPT_LENGTH : 0;
+            return same_length(b, blk, t) ? 0 : CORRUPT_LENGTH;
         }
         return stamp < blk->generation_stamp ? CORRUPT_STAMP : 0;
     }
@@ -55,6 +65,7 @@ static void unknown_block(struct blocks *b, uint32_t node, const struct told *t)
 {
     bool future = b->last_generation_stamp != 0 && t->generation_stamp > b->last_generation_stamp;
     if (future && b->safemode.startup != SAFEMODE_OFF) {
+        b->future_group_bytes += (int64_t)t->id < 0 ? t->length : 0;
         b->future_bytes += t->length; /* the metadata may be the older one: delete nothing */
         return;
     }
@@ -72,41 +83,41 @@ static bool being_written(const struct block *blk, const struct told *t)
 /* What a report said a report can take back. */
 static void heal(struct blocks *b, struct block *blk, struct replica *r)
 {
-    const struct corrupt_note *note = note_find(b, blk, replica_storage(r));
+    const struct corrupt_note *note = note_find(b, blk, replica_spot(r));
     if (note != NULL && note->reason != CORRUPT_REPORTED)
         replica_clear_corrupt(b, blk, r);
 }
 
 /* A finalized replica that matches: recorded, or healed, or, if it was ordered deleted as surplus
  * and is still there, ordered again. */
-static int good_replica(struct blocks *b, handle_t h, uint32_t storage)
+static int good_replica(struct blocks *b, handle_t h, uint32_t spot)
 {
     struct block *blk = block_at(b, h);
-    uint32_t node = nodes_storage(b->nodes, storage)->node;
-    struct replica *r = replica_add(b, h, storage);
+    uint32_t node = nodes_storage(b->nodes, spot_storage(spot))->node;
+    struct replica *r = replica_add(b, h, spot);
     if (r == NULL)
         return ERR_NO_MEMORY;
     heal(b, blk, r);
     if (r->tag & REPLICA_EXCESS) {
         struct replica_counts n;
         count_replicas(b, blk, &n);
-        if (n.live < expected_live(b, blk, &n))
+        bool needed = !blk->striped || (n.live_units & 1u << replica_index(r)) == 0;
+        if (needed && n.live < expected_live(b, blk, &n))
             replica_set_excess(b, r, false);
         else
-            (void)nodes_order_invalidate(
-                b->nodes, node, (struct node_block){blk->id, blk->generation_stamp, blk->length});
+            (void)nodes_order_invalidate(b->nodes, node, replica_order(b, blk, r));
     }
     pending_arrived(b, blk, node);
     return 0;
 }
 
-static int written_replica(struct blocks *b, handle_t h, uint32_t storage, const struct told *t)
+static int written_replica(struct blocks *b, handle_t h, uint32_t spot, const struct told *t)
 {
-    if (!construction_note(b, h, storage, t->state, t->generation_stamp, t->length))
+    if (!construction_note(b, h, spot, t->state, t->generation_stamp, t->length))
         return ERR_NO_MEMORY;
     if (t->state != REPLICA_FINALIZED)
         return 0;
-    struct replica *r = replica_add(b, h, storage);
+    struct replica *r = replica_add(b, h, spot);
     if (r == NULL)
         return ERR_NO_MEMORY;
     heal(b, block_at(b, h), r);
@@ -114,53 +125,68 @@ static int written_replica(struct blocks *b, handle_t h, uint32_t storage, const
 }
 
 /* Its deletion may yet be taken back, so that counts also while it waits for it. */
-static bool turned_bad(const struct block *blk, const struct replica *r, const struct told *t)
+static bool turned_bad(const struct blocks *b, const struct block *blk, const struct replica *r,
+                       const struct told *t)
 {
-    return blk->state == BLOCK_COMPLETE && (r->tag & REPLICA_CORRUPT) == 0 && judge(blk, t) != 0;
+    return blk->state == BLOCK_COMPLETE && (r->tag & REPLICA_CORRUPT) == 0 && judge(b, blk, t) != 0;
 }
 
-/* One told replica. */
-static int take_replica(struct blocks *b, uint32_t storage, const struct told *t, bool full)
+/* As nearly every replica of a full report is: recorded, right, and nothing is under way. */
+static bool nothing_new(const struct blocks *b, const struct block *blk, const struct replica *r,
+                        const struct told *t)
 {
-    const struct node_storage *where = nodes_storage(b->nodes, storage);
-    if (t->state > REPLICA_RWR || where->failed)
-        return 0;                  /* copies and recoveries in progress aren't replicas yet */
-    if (group_of(b, t->id) != 0) { /* not there yet: neither recorded nor deleted */
-        nodes_at_mut(b->nodes, where->node)->has_striped = true;
-        return 0;
-    }
-    handle_t h = blocks_find(b, t->id);
-    if (h == 0) {
-        unknown_block(b, where->node, t);
-        return 0;
-    }
-    struct block *blk = block_at(b, h);
-    struct replica *r = block_replica_find(b, blk, storage);
-    if (full && r != NULL)
-        storage_list_mark_seen(b, &b->storages[storage], r, storage);
-    bool ordered = nodes_invalidate_ordered(b->nodes, where->node, t->id, t->generation_stamp);
-    if (ordered && (r == NULL || !turned_bad(blk, r, t)))
-        return 0;
-    if (r != NULL && replica_is_live(r) && blk->state == BLOCK_COMPLETE &&
-        t->state == REPLICA_FINALIZED && same_contents(blk, t) && blk->side == 0)
-        return 0; /* nothing new: nearly every replica of a full report */
-    enum corrupt_reason reason = judge(blk, t);
+    const struct side *side = side_of(b, blk);
+    return replica_is_live(r) && blk->state == BLOCK_COMPLETE && t->state == REPLICA_FINALIZED &&
+           same_contents(b, blk, t) &&
+           (side == NULL ||
+            (side->construction == NULL && side->notes == NULL && side->pending == NULL));
+}
+
+/* What is told of a block that is known: judged, and recorded for what it is. */
+static int record(struct blocks *b, handle_t h, uint32_t spot, const struct told *t)
+{
+    const struct block *blk = block_at(b, h);
+    enum corrupt_reason reason = judge(b, blk, t);
     int rc = 0;
     if (reason != 0)
-        rc = replica_set_corrupt(b, h, storage, t->generation_stamp, reason) ? 0 : ERR_NO_MEMORY;
+        rc = replica_set_corrupt(b, h, spot, t->generation_stamp, reason) ? 0 : ERR_NO_MEMORY;
     else if (being_written(blk, t))
-        rc = written_replica(b, h, storage, t);
+        rc = written_replica(b, h, spot, t);
     else if (t->state == REPLICA_FINALIZED)
-        rc = good_replica(b, h, storage);
+        rc = good_replica(b, h, spot);
     if (!try_complete(b, h))
         block_refresh(b, h);
     return rc;
 }
 
-static void drop_replica(struct blocks *b, handle_t h, uint32_t storage)
+/* One told replica. */
+static int take_replica(struct blocks *b, uint32_t storage, struct told *t, bool full)
 {
-    construction_forget(b, block_at(b, h), storage);
-    block_replica_remove(b, h, storage);
+    const struct node_storage *where = nodes_storage(b->nodes, storage);
+    if (t->state > REPLICA_RWR || where->failed)
+        return 0; /* copies and recoveries in progress aren't replicas yet */
+    handle_t h = block_told(b, t->id, &t->index);
+    if (h == 0) {
+        unknown_block(b, where->node, t);
+        return 0;
+    }
+    struct block *blk = block_at(b, h);
+    uint32_t spot = spot_of(storage, t->index);
+    struct replica *r = block_replica_find(b, blk, spot);
+    if (full && r != NULL)
+        storage_list_mark_seen(b, &b->storages[storage], r, storage);
+    bool ordered = nodes_invalidate_ordered(b->nodes, where->node, t->id, t->generation_stamp);
+    if (ordered && (r == NULL || !turned_bad(b, blk, r, t)))
+        return 0;
+    if (r != NULL && nothing_new(b, blk, r, t))
+        return 0;
+    return record(b, h, spot, t);
+}
+
+static void drop_replica(struct blocks *b, handle_t h, uint32_t spot)
+{
+    construction_forget(b, block_at(b, h), spot);
+    block_replica_remove(b, h, spot);
     block_refresh(b, h);
 }
 
@@ -262,8 +288,11 @@ static enum next next_of_longs(struct block_report *r, struct told *t)
     const uint64_t *at = r->source.longs + 2;
     bool final = i < finalized;
     at += final ? 3 * i : 3 * (finalized + 1) + 4 * (i - finalized);
-    *t = (struct told){at[0], at[1], at[2],
-                       final ? REPLICA_FINALIZED : (enum replica_state)(at[3] & STATE_MASK)};
+    *t = (struct told){.id = at[0],
+                       .length = at[1],
+                       .generation_stamp = at[2],
+                       .state =
+                           final ? REPLICA_FINALIZED : (enum replica_state)(at[3] & STATE_MASK)};
     r->at++;
     return NEXT_ENTRY;
 }
@@ -324,6 +353,12 @@ static int report_end(struct block_report *r, int64_t mono_ms, int64_t now_ms)
     return REPORT_DONE;
 }
 
+static void drop_last(struct blocks *b, const struct storage_list *list, uint32_t storage)
+{
+    handle_t h = list->at[list->count - 1];
+    drop_replica(b, h, replica_spot(replica_at_place(b, h, storage, list->count - 1)));
+}
+
 /* Keeps (1): the rest isn't on the node any more. */
 static bool drop_absent(struct block_report *r, size_t *budget)
 {
@@ -331,7 +366,7 @@ static bool drop_absent(struct block_report *r, size_t *budget)
     for (; list->count > list->seen; --*budget) {
         if (*budget == 0)
             return false;
-        drop_replica(r->b, list->at[list->count - 1], r->storage);
+        drop_last(r->b, list, r->storage);
     }
     return true;
 }
@@ -386,36 +421,41 @@ int blocks_report_all(struct blocks *b, uint32_t storage, const struct report_so
 /* ---- incremental reports ---- */
 
 /* Old news: a replica with a newer stamp has been told since. */
-static bool newer_is_known(const struct blocks *b, handle_t h, uint32_t storage, uint64_t stamp)
+static bool newer_is_known(const struct blocks *b, handle_t h, uint32_t spot, uint64_t stamp)
 {
     struct block *blk = block_at(b, h);
-    const struct replica *r = block_replica_find(b, blk, storage);
+    const struct replica *r = block_replica_find(b, blk, spot);
     return r != NULL && stamp != 0 && stamp < replica_stamp(b, blk, r) &&
            blk->state == BLOCK_COMPLETE;
 }
 
 static void deleted(struct blocks *b, uint32_t storage, const struct node_block *block)
 {
-    handle_t h = blocks_find(b, block->id);
-    if (h != 0 && newer_is_known(b, h, storage, block->generation_stamp))
+    unsigned index;
+    handle_t h = block_told(b, block->id, &index);
+    uint32_t spot = spot_of(storage, index);
+    if (h != 0 && newer_is_known(b, h, spot, block->generation_stamp))
         return;
     nodes_cancel_invalidate(b->nodes, nodes_storage(b->nodes, storage)->node, block->id);
-    if (h != 0 && block_replica_find(b, block_at(b, h), storage) != NULL)
-        drop_replica(b, h, storage);
+    if (h != 0 && block_replica_find(b, block_at(b, h), spot) != NULL)
+        drop_replica(b, h, spot);
     else if (h != 0) /* it was being written */
-        construction_forget(b, block_at(b, h), storage);
+        construction_forget(b, block_at(b, h), spot);
 }
 
 static int received(struct blocks *b, uint32_t storage, const struct received_block *item,
                     int64_t mono_ms)
 {
     const struct node_block *block = &item->block;
-    struct told t = {block->id, block->length & LENGTH_MASK, block->generation_stamp,
-                     item->status == BLOCK_RECEIVED ? REPLICA_FINALIZED : REPLICA_RBW};
+    struct told t = {.id = block->id,
+                     .length = block->length & LENGTH_MASK,
+                     .generation_stamp = block->generation_stamp,
+                     .state = item->status == BLOCK_RECEIVED ? REPLICA_FINALIZED : REPLICA_RBW};
     if (item->status == BLOCK_RECEIVED)
         nodes_unschedule(b->nodes, storage);
     TRY(take_replica(b, storage, &t, false));
-    handle_t h = item->hint_node == 0 ? 0 : blocks_find(b, block->id);
+    unsigned index;
+    handle_t h = item->hint_node == 0 ? 0 : block_told(b, block->id, &index);
     if (h != 0 && block_at(b, h)->queue == Q_EXTRA && !blocks_in_safe_mode(b))
         surplus_process(b, h, item->hint_node, nodes_storage(b->nodes, storage)->node, mono_ms);
     return 0;

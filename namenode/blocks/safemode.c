@@ -94,7 +94,7 @@ bool blocks_leave_safe_mode(struct blocks *b, bool force, int64_t mono_ms)
     (void)mono_ms;
     if (b->future_bytes > 0 && !force)
         return false;
-    b->future_bytes = 0;
+    b->future_bytes = b->future_group_bytes = 0;
     b->safemode.manual = b->safemode.low_resources = false;
     if (b->safemode.startup != SAFEMODE_OFF)
         end_startup(b);

@@ -121,8 +121,8 @@ static bool has_reported(const struct drain *d, const struct node *node)
 static bool may_finish(const struct drain *d, const struct node *node)
 {
     struct blocks_stats stats;
-    if (!has_reported(d, node) || node->has_striped)
-        return false; /* nobody could make copies of what isn't recorded */
+    if (!has_reported(d, node))
+        return false;
     if (node->alive)
         return true;
     blocks_stats(d->blocks, &stats);

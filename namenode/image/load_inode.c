@@ -89,7 +89,7 @@ static int load_blocks(struct image_loader *l, handle_t h, const Image__INodeFil
                                   .length = b->num_bytes,
                                   .owner = h,
                                   .replication = replication == 0 ? 1 : replication,
-                                  .striped = replication == 0,
+                                  .ec = ns_inode(ns, h)->file.ec,
                                   .state = growing ? BLOCK_UNDER_CONSTRUCTION : BLOCK_COMPLETE};
         if (blocks_find(l->nn->blocks, info.id) != 0)
             return image_corrupt(l, err, "a block that two files have");

@@ -44,7 +44,7 @@ static int add_block(struct nn *nn, handle_t file, const struct edit_block *b,
                               .owner = file,
                               .replication = replication_of(nn, file),
                               .state = state,
-                              .striped = ns_inode(nn->ns, file)->file.ec != 0};
+                              .ec = ns_inode(nn->ns, file)->file.ec};
     if (blocks_add(nn->blocks, &info, &h) != 0)
         return no_memory(err);
     if (ns_push_block(nn->ns, file, h) != 0) {

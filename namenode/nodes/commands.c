@@ -95,6 +95,7 @@ static void invalid_unlink(struct nodes *n, struct node *node, uint32_t h)
 {
     struct invalid *v = invalid_at(n, h);
     idmap_remove(&node->invalid_ids, v->block.id);
+    node->invalid_internal -= (int64_t)v->block.id < 0;
     *(v->prev == 0 ? &node->invalid_first : &invalid_at(n, v->prev)->next) = v->next;
     *(v->next == 0 ? &node->invalid_last : &invalid_at(n, v->next)->prev) = v->prev;
     pool_give(&n->invalids, h);
@@ -126,6 +127,7 @@ bool nodes_order_invalidate(struct nodes *n, uint32_t i, struct node_block block
     node->invalid_last = h;
     n->waiting_count += node->invalid_count == 0 && node->alive;
     node->invalid_count++;
+    node->invalid_internal += (int64_t)block.id < 0;
     return true;
 }
 

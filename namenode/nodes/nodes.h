@@ -89,8 +89,7 @@ struct node {
     bool heard_since_registration; /* a heartbeat came since it registered */
     bool slow;                     /* one of those that most others call slow */
     bool drained;                  /* blocks: its open orders were taken back after it died */
-    bool has_striped; /* blocks: it told of erasure coded replicas, which aren't recorded */
-    bool disallowed;  /* left the list of included hosts: it is told so when it calls */
+    bool disallowed; /* left the list of included hosts: it is told so when it calls */
     /* How far an order to leave has come: complete blocks and blocks being written that need
      * something before, those of them that no node in service holds, and since when (monotonic). */
     uint32_t leaving_blocks, leaving_open_blocks, leaving_only_here;
@@ -116,7 +115,8 @@ struct node {
     struct node_recovery *recoveries; /* queue */
     uint32_t recovery_count;
     uint32_t invalid_first, invalid_last, invalid_count; /* queue in a pool */
-    uint32_t invalid_granted;                            /* so many of them it may be given */
+    uint32_t invalid_internal; /* so many of those are internal blocks of groups */
+    uint32_t invalid_granted;  /* so many of them it may be given */
     struct idmap invalid_ids;
     uint32_t next_same_ip;
     uint64_t

@@ -377,7 +377,6 @@ static void begin_registration(struct nodes *n, uint32_t i, int64_t mono_ms, int
 {
     struct node *node = nodes_at_mut(n, i);
     node->registration++;
-    node->has_striped = false;
     node->must_register = node->heard_since_registration = node->drained = false;
     node->heard_ms = mono_ms;
     node->heard_wall_ms = now_ms;

@@ -6,7 +6,7 @@
 
 static void verify_queues(const struct nodes *n, const struct node *node)
 {
-    uint32_t copies = 0, invalids = 0, last = 0;
+    uint32_t copies = 0, invalids = 0, internal = 0, last = 0;
     struct node_copy *copy;
     DL_FOREACH(node->copies, copy)
     {
@@ -25,10 +25,12 @@ static void verify_queues(const struct nodes *n, const struct node *node)
         CHECK(v->prev == last);
         CHECK(idmap_find(&node->invalid_ids, v->block.id) == h);
         invalids++;
+        internal += (int64_t)v->block.id < 0;
         last = h;
         h = v->next;
     }
     CHECK(last == node->invalid_last);
+    CHECK(internal == node->invalid_internal);
     CHECK(invalids == node->invalid_count && node->invalid_ids.used == invalids);
 }
 

@@ -43,6 +43,12 @@ static uint8_t policy_of_file(void *ctx, handle_t owner)
     return owner != 0 && ns_attached(ns, owner) ? ns_effective_policy(ns, owner) : 0;
 }
 
+static const struct ec_policy *ec_policy(void *ctx, uint8_t id)
+{
+    const struct ec_policy *ec = kept_ec(ctx, id);
+    return ec == NULL || ec->data_units == 0 || ec->cell_size == 0 ? NULL : ec;
+}
+
 static int make_rooms(struct nn *nn, const char *owner, const char *group)
 {
     struct nodes_settings n;
@@ -60,6 +66,7 @@ static int make_rooms(struct nn *nn, const char *owner, const char *group)
         return ERR_NO_MEMORY;
     TRY(kept_new(&nn->kept));
     ns_set_ec_policies(nn->ns, nn->kept->ec, KEPT_EC_IDS);
+    blocks_ec_from(nn->blocks, ec_policy, nn->kept);
     return 0;
 }
 

@@ -153,7 +153,7 @@ static int visit(struct call *c, const Np__GetBlocksRequest *req, struct blocks_
     struct block_info info;
     Np__BlockWithLocations *b = NULL;
     blocks_get(blocks_of(c), block, &info);
-    if (info.state != BLOCK_COMPLETE || info.striped || info.length < req->min_block_size)
+    if (info.state != BLOCK_COMPLETE || info.ec != 0 || info.length < req->min_block_size)
         return 0;
     TRY(locate(c, block, &info, p->node, &b));
     if (b == NULL)

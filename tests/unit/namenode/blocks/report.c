@@ -246,37 +246,6 @@ Test(report, reader_complaint_is_not_taken_back_by_a_report)
     cluster_free(&c);
 }
 
-/* The blocks of an erasure coded file: nobody serves them here, yet they must survive. */
-Test(report, internal_blocks_of_a_group_are_let_alone)
-{
-    struct cluster c = cluster_new((struct cluster_opts){.nodes = 1});
-    const uint64_t group = (uint64_t)INT64_MIN + 16;
-    struct block_info info = {.id = group,
-                              .generation_stamp = GS,
-                              .length = 3 * LEN,
-                              .owner = 1,
-                              .replication = 1,
-                              .state = BLOCK_COMPLETE,
-                              .striped = true};
-    handle_t h;
-    cr_assert_eq(blocks_add(c.blocks, &info, &h), 0);
-    cr_assert_eq(stats(&c).safe, stats(&c).complete);
-    cr_assert_eq(stats(&c).missing, 0);
-    struct entry list[] = {{group, LEN, GS, REPLICA_FINALIZED},
-                           {group + 1, LEN, GS, REPLICA_FINALIZED},
-                           {group + 2, LEN, GS, REPLICA_FINALIZED},
-                           {group + 16, LEN, GS, REPLICA_FINALIZED}};
-    report(&c, 1, list, 4);
-    struct node_block out[4];
-    cr_assert_eq(nodes_take_invalidates(c.nodes, 1, out, 4), 1); /* of no group that is there */
-    cr_assert_eq(out[0].id, group + 16);
-    cr_assert_eq(stats(&c).corrupt, 0);
-    struct block_info now;
-    blocks_get(c.blocks, h, &now);
-    cr_assert(now.striped && now.length == 3 * LEN);
-    cluster_free(&c);
-}
-
 Test(report, surplus_that_turned_bad_is_never_taken_back)
 {
     struct cluster c = cluster_new((struct cluster_opts){.nodes = 4});

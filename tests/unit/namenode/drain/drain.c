@@ -398,8 +398,8 @@ Test(drain, nobody_leaves_before_its_full_report)
     cr_assert_eq(admin(node), ADMIN_DECOMMISSIONED);
 }
 
-/* Its internal blocks aren't recorded, so nobody would copy them. */
-Test(drain, a_node_with_erasure_coded_replicas_stays)
+/* Nobody could make the internal block anew: the policy is unknown. */
+Test(drain, a_node_with_internal_blocks_of_an_unknown_policy_stays)
 {
     struct block_info group = {.id = (uint64_t)-1600,
                                .generation_stamp = GS,
@@ -407,7 +407,7 @@ Test(drain, a_node_with_erasure_coded_replicas_stays)
                                .owner = add_file(false),
                                .replication = 1,
                                .state = BLOCK_COMPLETE,
-                               .striped = true};
+                               .ec = 70};
     handle_t h;
     cr_assert_eq(blocks_add(c.blocks, &group, &h), 0);
     tell(&c, 1, group.id + 2, GS, LEN, BLOCK_RECEIVED);
