@@ -6,22 +6,19 @@
  * better. FINALIZED beats RBW beats RWR. Finalized ones must have one length (that of a truncation
  * is given, and an earlier attempt may have cut some already: then they must only be long enough);
  * of open ones the shortest is what all of them have. No replica with bytes: the block is deleted.
- * A newer recovery at any node ends this one without a word. A node that fails is left out, when
- * one is left that does not. */
+ * A newer recovery at any node ends this one without a word (block groups: group.c). A node that
+ * fails is left out, when one is left that does not. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/io/io.h"
 #include "common/obs/obs.h"
-#include "common/rpc/rpc.h"
-#include "datanode/upkeep/upkeep.h"
+#include "datanode/upkeep/internal.h"
 #include "dnipc.pb-c.h"
 
 enum {
     RECOVERY_THREADS = 8,
     RECOVERY_QUEUE = 10000,
     TASK_MEMORY = 1 << 20,
-    MAX_NODES = 64,
     CALL_TIMEOUT_MS = 20000,
     CONNECT_TIMEOUT_MS = 5000
 };
@@ -38,16 +35,6 @@ struct task {
     struct arena arena;
     Dp__RecoveringBlock *order;
     struct addr namenode;
-};
-
-struct recovery {
-    struct recoverer *recoverer;
-    struct task *task;
-    const Hdfs__ExtendedBlock *block;
-    uint64_t id; /* the recovery's, the new stamp */
-    size_t count;
-    Hdfs__DatanodeInfo **nodes;
-    struct recovery_vote votes[MAX_NODES];
 };
 
 int recoverer_new(struct store *store, bool use_hostname, struct recoverer **ret, struct err *err)
@@ -81,7 +68,7 @@ void recoverer_free(struct recoverer *r)
 
 /* --- what is decided, pure --- */
 
-static bool takes_part(const struct recovery_vote *v)
+bool recovery_takes_part(const struct recovery_vote *v)
 {
     return v->answered && v->state <= REPLICA_RWR && v->block.length > 0;
 }
@@ -90,7 +77,7 @@ static enum replica_state best_state(const struct recovery_vote *votes, size_t c
 {
     enum replica_state best = REPLICA_RWR;
     for (size_t i = 0; i < count; i++)
-        if (takes_part(&votes[i]) && votes[i].state < best)
+        if (recovery_takes_part(&votes[i]) && votes[i].state < best)
             best = votes[i].state;
     return best;
 }
@@ -101,7 +88,7 @@ static int finalized_length(const struct recovery_vote *votes, size_t count, boo
     uint64_t length = 0;
     for (size_t i = 0; i < count; i++) {
         const struct recovery_vote *v = &votes[i];
-        if (!takes_part(v) || v->state != REPLICA_FINALIZED)
+        if (!recovery_takes_part(v) || v->state != REPLICA_FINALIZED)
             continue;
         if (length > 0 && v->block.length != length && !any_length)
             return fail(err, ERR_CORRUPT,
@@ -124,7 +111,7 @@ int recovery_plan(struct recovery_vote *votes, size_t count, const uint64_t *tru
         TRY(finalized_length(votes, count, truncate_to != NULL, &length, err));
     for (size_t i = 0; i < count; i++) {
         struct recovery_vote *v = &votes[i];
-        v->chosen = takes_part(v) &&
+        v->chosen = recovery_takes_part(v) &&
                     (v->state == best || (best == REPLICA_FINALIZED && v->state == REPLICA_RBW &&
                                           v->block.length == length));
         if (v->chosen && best != REPLICA_FINALIZED && v->block.length < length)
@@ -152,10 +139,11 @@ static bool is_self(const struct recoverer *r, const Hdfs__DatanodeID *id)
     return strcmp(id->datanode_uuid, store_uuid(r->store)) == 0;
 }
 
-static int ask_self(const struct recovery *x, struct recovery_vote *v, struct err *err)
+static int ask_self(const struct recovery *x, uint64_t block_id, struct recovery_vote *v,
+                    struct err *err)
 {
     struct block_pool *pool = store_pool(x->recoverer->store, x->block->pool_id);
-    struct block b = {x->block->block_id, x->block->generation_stamp, x->block->num_bytes};
+    struct block b = {block_id, x->block->generation_stamp, x->block->num_bytes};
     struct replica_recovery found;
     if (pool == NULL)
         return fail(err, ERR_NO_REPLICA, "there is no block pool %s here",
@@ -167,13 +155,22 @@ static int ask_self(const struct recovery *x, struct recovery_vote *v, struct er
     return 0;
 }
 
-static int ask_other(const struct recovery *x, const Hdfs__DatanodeID *id, struct recovery_vote *v,
-                     struct err *err)
+/* The order for another node, of the block that it has. */
+static int ask_other(const struct recovery *x, size_t i, struct recovery_vote *v, struct err *err)
 {
+    const Hdfs__DatanodeID *id = x->nodes[i]->id;
+    Hdfs__LocatedBlock located = *x->task->order->block;
+    Hdfs__ExtendedBlock block = *x->block;
+    Dp__RecoveringBlock order = *x->task->order;
     Di__InitReplicaRecoveryRequest q = DI__INIT_REPLICA_RECOVERY_REQUEST__INIT;
     struct rpc_target target = target_of(x->recoverer, id);
     ProtobufCMessage *m;
-    q.block = x->task->order;
+    block.block_id = recovery_block_id(x, i);
+    located.b = &block;
+    order.block = &located;
+    order.ec_policy = NULL;
+    order.has_block_indices = false;
+    q.block = &order;
     TRY(rpc_call(x->recoverer->rpc, &target,
                  &rpc_inter_datanode_methods[INTER_DATANODE_initReplicaRecovery], &q.base,
                  &x->task->arena, &m, err));
@@ -190,20 +187,21 @@ static int ask_other(const struct recovery *x, const Hdfs__DatanodeID *id, struc
 static int ask(const struct recovery *x, size_t i, struct recovery_vote *v, struct err *err)
 {
     const Hdfs__DatanodeID *id = x->nodes[i]->id;
-    TRY(is_self(x->recoverer, id) ? ask_self(x, v, err) : ask_other(x, id, v, err));
+    TRY(is_self(x->recoverer, id) ? ask_self(x, recovery_block_id(x, i), v, err)
+                                  : ask_other(x, i, v, err));
     if (v->state != REPLICA_NONE && v->block.gen_stamp < x->block->generation_stamp)
         v->state = REPLICA_NONE; /* outdated */
     return 0;
 }
 
 /* *ret_storage: of the replica at the node, in the arena or the store's. */
-static int update(const struct recovery *x, size_t i, uint64_t length, const char **ret_storage,
-                  struct err *err)
+int recovery_update(const struct recovery *x, size_t i, uint64_t length, const char **ret_storage,
+                    struct err *err)
 {
     const Hdfs__DatanodeID *id = x->nodes[i]->id;
     const struct block *b = &x->votes[i].block;
     const Hdfs__Block *truncated = x->task->order->truncate_block;
-    uint64_t new_id = truncated != NULL ? truncated->block_id : x->block->block_id;
+    uint64_t new_id = truncated != NULL ? truncated->block_id : recovery_block_id(x, i);
     if (is_self(x->recoverer, id)) {
         struct replica_update u = {*b, x->id, length, new_id};
         return replica_update_recovery(store_pool(x->recoverer->store, x->block->pool_id), &u,
@@ -231,8 +229,8 @@ static int update(const struct recovery *x, size_t i, uint64_t length, const cha
     return 0;
 }
 
-static int commit(const struct recovery *x, uint64_t length, Hdfs__DatanodeID **nodes,
-                  char **storages, size_t count, struct err *err)
+int recovery_commit(const struct recovery *x, uint64_t length, Hdfs__DatanodeID **nodes,
+                    char **storages, size_t count, struct err *err)
 {
     Dp__CommitBlockSynchronizationRequest q = DP__COMMIT_BLOCK_SYNCHRONIZATION_REQUEST__INIT;
     struct rpc_target target = {x->task->namenode, RPC_DATANODE_PROTOCOL, 1};
@@ -253,11 +251,10 @@ static int commit(const struct recovery *x, uint64_t length, Hdfs__DatanodeID **
 
 /* --- the recovery --- */
 
-/* 0, ERR_RECOVERY when a newer one runs. *ret_usable, *ret_with_bytes: of the nodes. */
-static int ask_all(struct recovery *x, size_t *ret_usable, size_t *ret_with_bytes, struct err *err)
+int recovery_ask_all(struct recovery *x, size_t *ret_usable, struct err *err)
 {
-    size_t failed = 0;
-    *ret_usable = *ret_with_bytes = 0;
+    size_t failed = 0, with_bytes = 0;
+    *ret_usable = 0;
     for (size_t i = 0; i < x->count; i++) {
         struct recovery_vote *v = &x->votes[i];
         struct err own = {0};
@@ -272,16 +269,16 @@ static int ask_all(struct recovery *x, size_t *ret_usable, size_t *ret_with_byte
                      (long long)x->block->block_id, x->nodes[i]->id->ip_addr,
                      x->nodes[i]->id->ipc_port, log_quote(own.text));
         }
-        *ret_usable += takes_part(v);
-        *ret_with_bytes += v->answered && v->state != REPLICA_NONE && v->block.length > 0;
+        *ret_usable += recovery_takes_part(v);
+        with_bytes += v->answered && v->state != REPLICA_NONE && v->block.length > 0;
     }
     if (failed == x->count)
         return fail(err, ERR_REMOTE, "All datanodes failed: block=blk_%lld_%llu",
                     (long long)x->block->block_id, (unsigned long long)x->block->generation_stamp);
-    if (*ret_with_bytes > 0 && *ret_usable == 0)
+    if (with_bytes > 0 && *ret_usable == 0)
         return fail(err, ERR_CORRUPT,
                     "Found %zu replica(s) for block blk_%lld but none is in RWR or better state",
-                    *ret_with_bytes, (long long)x->block->block_id);
+                    with_bytes, (long long)x->block->block_id);
     return 0;
 }
 
@@ -295,7 +292,7 @@ static int update_all(struct recovery *x, uint64_t length, struct err *err)
         const char *storage;
         if (!x->votes[i].chosen)
             continue;
-        if (update(x, i, length, &storage, &last) != 0) {
+        if (recovery_update(x, i, length, &storage, &last) != 0) {
             log_warn("a node drops out of a recovery block=%lld node=%s:%u cause=%s",
                      (long long)x->block->block_id, x->nodes[i]->id->ip_addr,
                      x->nodes[i]->id->ipc_port, log_quote(last.text));
@@ -307,7 +304,7 @@ static int update_all(struct recovery *x, uint64_t length, struct err *err)
     if (count == 0)
         return fail(err, ERR_REMOTE, "Cannot recover blk_%lld, all datanodes failed, the last: %s",
                     (long long)x->block->block_id, last.text);
-    TRY(commit(x, length, nodes, storages, count, err));
+    TRY(recovery_commit(x, length, nodes, storages, count, err));
     log_info("block recovered block=%lld stamp=%llu length=%llu nodes=%zu",
              (long long)x->block->block_id, (unsigned long long)x->id, (unsigned long long)length,
              count);
@@ -316,11 +313,11 @@ static int update_all(struct recovery *x, uint64_t length, struct err *err)
 
 static int recover(struct recovery *x, struct err *err)
 {
-    size_t usable, with_bytes;
+    size_t usable;
     uint64_t length;
-    TRY(ask_all(x, &usable, &with_bytes, err));
+    TRY(recovery_ask_all(x, &usable, err));
     if (usable == 0)
-        return commit(x, 0, NULL, NULL, 0, err);
+        return recovery_commit(x, 0, NULL, NULL, 0, err);
     const Hdfs__Block *truncated = x->task->order->truncate_block;
     const uint64_t to = truncated != NULL ? truncated->num_bytes : 0;
     TRY(recovery_plan(x->votes, x->count, truncated != NULL ? &to : NULL, &length, err));
@@ -338,7 +335,9 @@ static void run(void *arg)
                          .count = b->n_locs,
                          .nodes = b->locs};
     struct err err = {0};
-    int rc = recover(&x, &err);
+    if (t->order->ec_policy != NULL) /* as many as there are nodes: recoverer_submit */
+        x.indices = t->order->block_indices.data;
+    int rc = x.indices != NULL ? group_recover(&x, t->order->ec_policy, &err) : recover(&x, &err);
     if (rc == ERR_RECOVERY)
         log_info("a recovery gives way to a newer one block=%lld stamp=%llu",
                  (long long)x.block->block_id, (unsigned long long)x.id);
@@ -366,9 +365,10 @@ int recoverer_submit(struct recoverer *r, const Dp__RecoveringBlock *order,
 {
     if (order->block->n_locs == 0 || order->block->n_locs > MAX_NODES)
         return fail(err, ERR_PROTOCOL, "a recovery with %zu nodes", order->block->n_locs);
-    if (order->ec_policy != NULL)
-        return fail(err, ERR_UNSUPPORTED,
-                    "recovery of an erasure coded block is not supported by this version");
+    if (order->ec_policy != NULL &&
+        (!order->has_block_indices || order->block_indices.len != order->block->n_locs))
+        return fail(err, ERR_PROTOCOL, "a recovery of a group with %zu nodes and %zu indices",
+                    order->block->n_locs, order->block_indices.len);
     struct task *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return fail(err, ERR_NO_MEMORY, "no memory for a recovery");

@@ -1,5 +1,6 @@
 /* upkeep.h - work of a DataNode that nobody waits for. Door of datanode/upkeep. */
 #pragma once
+#include "common/ec/ec.h"
 #include "common/io/io.h"
 #include "datanode.pb-c.h"
 #include "datanode/pipeline/pipeline.h"
@@ -38,3 +39,9 @@ struct recovery_vote {
  * recovery without a truncation. Pure. */
 must_use int recovery_plan(struct recovery_vote *votes, size_t count, const uint64_t *truncate_to,
                            uint64_t *ret_length, struct err *err);
+/* The same for a block group: indices[i] is that of vote i. Chosen are at most one for each index,
+ * to be cut to ec_internal_length of *ret_length; 0: nothing can be kept, the group goes.
+ * ERR_BLOCK_MISSING: too few nodes answered to know. Pure. */
+must_use int recovery_plan_group(struct recovery_vote *votes, const uint8_t *indices, size_t count,
+                                 const struct ec_policy *policy, uint64_t *ret_length,
+                                 struct err *err);
