@@ -64,6 +64,7 @@ int stat_fill(struct op *op, const Hdfs__HdfsFileStatus *from, const char *name,
         .accessed_ms = (int64_t)from->access_time,
         .children = from->has_children_num ? from->children_num : -1,
         .storage_policy = from->has_storage_policy ? from->storage_policy : 0,
+        .ec_policy = from->ec_policy != NULL ? from->ec_policy->id : 0,
     };
     if (!fill_strings(from, name, name_size, &s)) {
         dfs_stat_free(&s);

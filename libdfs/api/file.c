@@ -154,6 +154,10 @@ static int call_create(struct op *op, const char *path, struct creation *c)
     request.create_flag = HDFS__CREATE_FLAG__CREATE;
     if (c->o.overwrite)
         request.create_flag |= HDFS__CREATE_FLAG__OVERWRITE;
+    if (c->o.replicate)
+        request.create_flag |= HDFS__CREATE_FLAG__SHOULD_REPLICATE;
+    if (c->o.ec_policy != NULL && c->o.ec_policy[0] != '\0')
+        request.ec_policy_name = (char *)(uintptr_t)c->o.ec_policy;
     request.create_parent = c->o.create_parents;
     request.replication = c->o.replication;
     request.block_size = c->o.block_size;

@@ -56,6 +56,7 @@ struct dfs_stat {
     int64_t modified_ms, accessed_ms; /* since 1970 */
     int32_t children;                 /* -1: not told */
     uint32_t storage_policy;          /* id, 0: unspecified */
+    uint32_t ec_policy; /* id of the erasure coding policy: of a file, or for new ones; 0: none */
 };
 int dfs_stat(struct dfs *fs, const char *path, struct dfs_stat *ret, struct dfs_error *error);
 void dfs_stat_free(struct dfs_stat *stat);
@@ -142,10 +143,12 @@ uint64_t dfs_tell(const struct dfs_file *file);
 /* Writing. */
 struct dfs_create_options {
     bool overwrite, create_parents;
-    uint32_t mode;        /* 0: 0666; umask is applied */
-    uint32_t replication; /* 0: dfs.replication */
-    uint64_t block_size;  /* 0: dfs.blocksize */
-    bool sync_blocks;     /* each block is on the disks when its last packet is acknowledged */
+    uint32_t mode;         /* 0: 0666; umask is applied */
+    uint32_t replication;  /* 0: dfs.replication */
+    uint64_t block_size;   /* 0: dfs.blocksize */
+    bool sync_blocks;      /* each block is on the disks when its last packet is acknowledged */
+    const char *ec_policy; /* erasure coding policy; NULL or "": that of the directory */
+    bool replicate;        /* whatever the directory says; not with ec_policy */
 };
 int dfs_create(struct dfs *fs, const char *path, const struct dfs_create_options *options,
                struct dfs_file **ret, struct dfs_error *error);
@@ -282,6 +285,55 @@ int dfs_set_storage_policy(struct dfs *fs, const char *path, const char *policy,
                            struct dfs_error *error);
 int dfs_unset_storage_policy(struct dfs *fs, const char *path, struct dfs_error *error);
 int dfs_satisfy_storage_policy(struct dfs *fs, const char *path, struct dfs_error *error);
+
+/* Erasure coding policies. */
+enum dfs_ec_state { DFS_EC_DISABLED = 1, DFS_EC_ENABLED, DFS_EC_REMOVED };
+struct dfs_ec_policy {
+    char *name, *codec; /* NULL: no policy */
+    uint32_t data_units, parity_units, cell_size;
+    int32_t id;
+    int state;      /* enum dfs_ec_state; 0: not told */
+    char **options; /* key, value, key, value .. */
+    size_t option_count;
+};
+struct dfs_ec_policies {
+    struct dfs_ec_policy *items;
+    size_t count;
+};
+/* All, also those that are disabled or removed. */
+int dfs_ec_policies(struct dfs *fs, struct dfs_ec_policies *ret, struct dfs_error *error);
+void dfs_ec_policies_free(struct dfs_ec_policies *policies);
+/* Of a file, or the one that new files in a directory get. */
+int dfs_ec_get_policy(struct dfs *fs, const char *path, struct dfs_ec_policy *ret,
+                      struct dfs_error *error);
+void dfs_ec_policy_free(struct dfs_ec_policy *policy);
+/* For new files below a directory. NULL: the server's default policy; "replication": none. */
+int dfs_ec_set_policy(struct dfs *fs, const char *path, const char *policy,
+                      struct dfs_error *error);
+/* -ENODATA: the directory has none of its own. */
+int dfs_ec_unset_policy(struct dfs *fs, const char *path, struct dfs_error *error);
+/* What became of each; the names are made by the server. */
+struct dfs_ec_added {
+    bool done;
+    struct dfs_ec_policy policy;
+    char *text; /* why not */
+};
+int dfs_ec_add_policies(struct dfs *fs, const struct dfs_ec_policy *policies, size_t count,
+                        struct dfs_ec_added *ret, struct dfs_error *error);
+void dfs_ec_added_free(struct dfs_ec_added *added, size_t count);
+enum dfs_ec_change { DFS_EC_ENABLE = 1, DFS_EC_DISABLE, DFS_EC_REMOVE };
+int dfs_ec_change(struct dfs *fs, enum dfs_ec_change change, const char *policy,
+                  struct dfs_error *error);
+struct dfs_ec_codec {
+    char codec[32], coders[96]; /* coders: "a, b" */
+};
+enum { DFS_EC_CODECS_MAX = 16 };
+int dfs_ec_codecs(struct dfs *fs, struct dfs_ec_codec ret[DFS_EC_CODECS_MAX], size_t *ret_count,
+                  struct dfs_error *error);
+/* Whether there are nodes and racks enough, for all enabled policies if count is 0. *ret_text: to
+ * be freed by free. */
+int dfs_ec_check_cluster(struct dfs *fs, const char *const *policies, size_t count, bool *ret_fits,
+                         char **ret_text, struct dfs_error *error);
 
 /* Snapshots. */
 /* name NULL: the server makes one up. *ret_path (to be freed by free) is the path of the snapshot.

@@ -17,7 +17,8 @@ enum {
     AUDIT_RESULT = 8,        /* allowed= is the answer */
     AUDIT_EACH_FAILURE = 16, /* any failure is allowed=false */
     AUDIT_DENIAL_ONLY = 32,
-    AUDIT_SRC_IF_DENIED = 64
+    AUDIT_SRC_IF_DENIED = 64,
+    AUDIT_SRC_IF_ALLOWED = 128
 };
 struct audit_rule {
     const char *cmd, *src, *dst; /* src, dst: fields of the request; NULL: none */

