@@ -38,8 +38,8 @@ void op_begin(struct op *op, struct dfs *fs);
 /* Frees, fills *error and returns 0 or -errno. */
 int op_end(struct op *op, int rc, struct dfs_error *error);
 
-/* path.c: the server's form of a path: absolute, no empty parts, no "." or "..". Lives in the op's
- * arena. */
+/* client.c: the server's form of a path: absolute, no empty parts, no "." or "..". Lives in the
+ * op's arena. */
 must_use int op_path(struct op *op, const char *path, const char **ret);
 /* attr.c */
 must_use int stat_fill(struct op *op, const Hdfs__HdfsFileStatus *from, const char *name,
