@@ -222,9 +222,11 @@ struct replica_counts {
     uint32_t
         maintenance; /* in maintenance: kept, also while the node is dead, but not to be read */
     /* Of a group: */
-    uint32_t duplicate;  /* live replicas beyond the first one of their index, or of no use */
-    uint16_t live_units; /* the indices that count as live, as bits, and */
-    uint16_t good_units; /* those that count as any of live .. maintenance */
+    uint32_t duplicate;     /* live replicas beyond the first one of their index, or of no use */
+    uint16_t live_units;    /* the indices that count as live, as bits, and */
+    uint16_t good_units;    /* those that count as any of live .. maintenance, */
+    uint16_t kept_units;    /* as entering or maintenance, */
+    uint16_t pending_units; /* and those under way */
 };
 /* Those that hold the data. */
 static inline uint32_t replica_counts_good(const struct replica_counts *n)

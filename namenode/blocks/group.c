@@ -117,6 +117,8 @@ static void count_units(const struct node *node, unsigned unit, struct replica_c
     ret->good_units = (uint16_t)(ret->good_units | unit);
     if (node_in_service(node))
         ret->live_units = (uint16_t)(ret->live_units | unit);
+    if (node_in_maintenance(node))
+        ret->kept_units = (uint16_t)(ret->kept_units | unit);
 }
 
 /* Keeps (2): those in service first, then those that leave, have left, are in maintenance. Of a
@@ -141,6 +143,66 @@ void group_count_units(const struct blocks *b, struct block *blk, struct replica
                 count_units(node, unit, ret);
         }
     ret->duplicate = live - ret->live;
+    const struct side *side = side_of(b, blk);
+    const struct pending *p = side == NULL ? NULL : side->pending;
+    for (uint32_t i = 0; p != NULL && i < p->target_count; i++)
+        ret->pending_units |= (uint16_t)(wanted & 1u << spot_index(p->targets[i].spot));
+    ret->pending = (uint32_t)__builtin_popcount(ret->pending_units & ~ret->live_units);
+}
+
+uint16_t group_lacks(const struct blocks *b, const struct block *blk,
+                     const struct replica_counts *n)
+{
+    const struct ec_policy *ec = block_ec(b, blk);
+    struct mend_state s = {
+        .live = n->live_units, .kept = n->kept_units, .pending = n->pending_units};
+    return ec == NULL ? 0 : mend_wanted(group_units(blk, ec), group_data_units(blk, ec), &s);
+}
+
+/* ---- what has to be done for it ---- */
+
+void group_describe(const struct blocks *b, struct block *blk, struct group_view *ret)
+{
+    const struct ec_policy *ec = block_ec(b, blk);
+    const struct replica *r = replicas_of(b, blk);
+    const struct side *side = side_of(b, blk);
+    const struct pending *p = side == NULL ? NULL : side->pending;
+    size_t count = 0, pending = 0;
+    CHECK(ec != NULL);
+    for (; count < blk->replica_count && count < ARRAY_SIZE(ret->replicas); count++)
+        ret->replicas[count] =
+            (struct mend_replica){.storage = replica_storage(&r[count]),
+                                  .index = (uint8_t)replica_index(&r[count]),
+                                  .corrupt = (r[count].tag & REPLICA_CORRUPT) != 0,
+                                  .excess = (r[count].tag & REPLICA_EXCESS) != 0};
+    for (; p != NULL && pending < p->target_count && pending < ARRAY_SIZE(ret->pending); pending++)
+        ret->pending[pending] =
+            (struct mend_replica){.storage = spot_storage(p->targets[pending].spot),
+                                  .index = (uint8_t)spot_index(p->targets[pending].spot)};
+    ret->group = (struct mend_group){.replicas = ret->replicas,
+                                     .replica_count = count,
+                                     .pending = ret->pending,
+                                     .pending_count = pending,
+                                     .units = group_units(blk, ec),
+                                     .data_units = (uint8_t)group_data_units(blk, ec),
+                                     .parity_units = ec->parity_units,
+                                     .ec_policy = ec->id,
+                                     .storage_policy = block_policy(b, blk),
+                                     .block = {blk->id, blk->generation_stamp, blk->length},
+                                     .unit_size = ec_internal_length(ec, blk->length, 0)};
+}
+
+/* Corrupt replica r isn't worth keeping: another one in service has its index, or nobody needs the
+ * index, or it is just what a failed pipeline left behind and the rest can be read. */
+bool group_corrupt_removable(const struct blocks *b, const struct block *blk,
+                             const struct replica_counts *n, const struct corrupt_note *note)
+{
+    const struct ec_policy *ec = block_ec(b, blk);
+    if (ec == NULL || (uint32_t)__builtin_popcount(n->live_units) < group_data_units(blk, ec))
+        return false;
+    uint16_t unit = (uint16_t)(1u << spot_index(note->spot));
+    return (n->live_units & unit) != 0 || (group_units(blk, ec) & unit) == 0 ||
+           note->generation_stamp < blk->generation_stamp;
 }
 
 /* ---- where to read ---- */

@@ -1,6 +1,7 @@
 /* internal.h - the records of this room and what its files call of each other. */
 #pragma once
 #include "namenode/blocks/blocks.h"
+#include "namenode/mend/mend.h"
 
 /* Queues of blocks that need work; a block is in at most one. Q_HIGHEST .. Q_BADLY are Hadoop's
  * priorities 0 .. 3, Q_MISSING its 4. */
@@ -55,14 +56,18 @@ struct corrupt_note {
     uint64_t generation_stamp;
 };
 
-/* Copies under way; in one list, oldest first. */
+struct pending_target {
+    uint32_t spot;   /* that will have it */
+    uint32_t source; /* the node that was told to send it; 0: a pipeline does */
+};
+
+/* Copies (and internal blocks that are being decoded) under way; in one list, oldest first. */
 struct pending {
     struct pending *prev, *next;
     handle_t block;
-    uint32_t source; /* node */
     int64_t since_ms;
     uint32_t target_count;
-    uint32_t targets[]; /* storages */
+    struct pending_target targets[];
 };
 
 struct construction {
@@ -148,7 +153,7 @@ struct blocks {
         uint32_t losses; /* nodes_losses when it began */
         int64_t since_ms;
     } patrol;
-    uint32_t topology_seen; /* place_version that the queues follow */
+    uint32_t topology_seen; /* the one that the queues follow */
     int64_t redundancy_ms;  /* of the last iteration */
     struct {
         size_t work;   /* blocks that it may still look at; 0: it is done */
@@ -267,6 +272,18 @@ struct node_block unit_order(const struct blocks *b, const struct block *blk, un
                              uint64_t generation_stamp);
 /* live .. maintenance, duplicate, live_units, good_units of a group. */
 void group_count_units(const struct blocks *b, struct block *blk, struct replica_counts *ret);
+/* Indices that need a live replica which isn't under way. */
+uint16_t group_lacks(const struct blocks *b, const struct block *blk,
+                     const struct replica_counts *n);
+/* As namenode/mend sees it; not for strange ones. */
+enum { VIEW_REPLICAS = 128, VIEW_PENDING = 64 }; /* more of one group aren't looked at */
+struct group_view {
+    struct mend_group group;
+    struct mend_replica replicas[VIEW_REPLICAS], pending[VIEW_PENDING];
+};
+void group_describe(const struct blocks *b, struct block *blk, struct group_view *ret);
+bool group_corrupt_removable(const struct blocks *b, const struct block *blk,
+                             const struct replica_counts *n, const struct corrupt_note *note);
 /* The rule about racks for it: groups are spread over as many as there are. */
 const struct place_settings *block_place(const struct blocks *b, const struct block *blk);
 
@@ -323,6 +340,7 @@ void count_replicas(const struct blocks *b, struct block *blk, struct replica_co
 /* One replica that is neither corrupt nor excess, by what its node is about. */
 void count_good(const struct node *node, struct replica_counts *ret);
 bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n);
+uint32_t topology_now(const struct blocks *b);
 /* How many live ones the block is to have: those in maintenance come back. */
 uint32_t expected_live(const struct blocks *b, const struct block *blk,
                        const struct replica_counts *n);
@@ -332,8 +350,8 @@ void pending_drop(struct blocks *b, struct block *blk); /* and its orders */
 /* What the pipeline of a block that is about to be COMPLETE has yet to report counts as under way.
  */
 void pending_expected(struct blocks *b, handle_t h);
-void pending_arrived(struct blocks *b, struct block *blk, uint32_t node);
-void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node);
+void pending_arrived(struct blocks *b, struct block *blk, uint32_t node, unsigned index);
+void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node, unsigned index);
 /* Some node died: what it was to send or get won't arrive. pending_sweep looks, in slices. */
 void pending_node_died(struct blocks *b);
 size_t pending_sweep(struct blocks *b, size_t budget);

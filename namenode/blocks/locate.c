@@ -162,6 +162,6 @@ void blocks_mark_corrupt(struct blocks *b, uint64_t block_id, uint64_t generatio
         return;
     uint32_t where = replica_node(b, r);
     (void)replica_set_corrupt(b, h, replica_spot(r), generation_stamp, reason);
-    pending_source_bad(b, blk, where);
+    pending_source_bad(b, blk, where, index);
     block_refresh(b, h);
 }

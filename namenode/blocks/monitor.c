@@ -139,7 +139,7 @@ static bool dispose_doomed(struct blocks *b, size_t *budget)
 
 static bool scan(struct blocks *b, size_t *budget)
 {
-    uint32_t topology = place_version(b->nodes, &b->settings.place);
+    uint32_t topology = topology_now(b);
     if (b->populating && topology != b->topology_seen) {
         b->topology_seen = topology;
         b->scan_cursor = 1;

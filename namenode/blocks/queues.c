@@ -41,7 +41,7 @@ void count_replicas(const struct blocks *b, struct block *blk, struct replica_co
         ret->stale += !nodes_storage(b->nodes, replica_storage(&r[i]))->reported;
     }
     const struct side *side = side_of(b, blk);
-    if (side != NULL && side->pending != NULL)
+    if (!blk->striped && side != NULL && side->pending != NULL)
         ret->pending = side->pending->target_count;
 }
 
@@ -70,16 +70,23 @@ uint32_t expected_live(const struct blocks *b, const struct block *blk,
  * than wanted, or it is just what a failed pipeline left behind. */
 bool corrupt_removable(const struct blocks *b, struct block *blk, const struct replica_counts *n)
 {
-    uint32_t wanted = block_wanted(b, blk);
     if (n->corrupt == 0 || n->live < block_minimum(b, blk) || n->live == 0)
         return false;
-    if (n->live >= wanted || n->live + n->corrupt > wanted)
+    if (!blk->striped && (n->live >= blk->replication || n->live + n->corrupt > blk->replication))
         return true;
     const struct side *side = side_of(b, blk);
     for (uint32_t i = 0; i < side->note_count; i++)
-        if (side->notes[i].generation_stamp < blk->generation_stamp)
+        if (blk->striped ? group_corrupt_removable(b, blk, n, &side->notes[i])
+                         : side->notes[i].generation_stamp < blk->generation_stamp)
             return true;
     return false;
+}
+
+/* Changes when a block may have become, or ceased to be, badly spread. */
+uint32_t topology_now(const struct blocks *b)
+{
+    uint32_t version = place_version(b->nodes, &b->settings.place);
+    return b->group_count == 0 ? version : version + place_version(b->nodes, &b->place_groups);
 }
 
 /* On fewer racks than the placement rule wants. */
@@ -122,21 +129,34 @@ static enum queue_id priority(const struct blocks *b, const struct block *blk, u
     return (live - data) * 3 < block_ec(b, blk)->parity_units + 1u ? Q_VERY_LOW : Q_LOW;
 }
 
+/* What is lost comes before what is too much: as long as something is waited for, nothing goes. */
+static enum queue_id classify_group(const struct blocks *b, struct block *blk,
+                                    const struct replica_counts *n)
+{
+    if (replica_counts_good(n) < block_minimum(b, blk))
+        return Q_MISSING;
+    if (group_lacks(b, blk, n) != 0)
+        return priority(b, blk, n->live, 0);
+    if (n->duplicate > 0 || corrupt_removable(b, blk, n))
+        return Q_EXTRA;
+    return n->pending > 0 || !badly_spread(b, blk) ? Q_NONE : Q_BADLY;
+}
+
 static enum queue_id classify(const struct blocks *b, struct block *blk,
                               const struct replica_counts *n)
 {
     if (blk->state != BLOCK_COMPLETE || !b->populating || block_is_strange(b, blk))
         return Q_NONE;
-    if (replica_counts_good(n) < (blk->striped ? block_minimum(b, blk) : 1))
+    if (blk->striped)
+        return classify_group(b, blk, n);
+    if (replica_counts_good(n) == 0)
         return Q_MISSING;
-    uint32_t expected = expected_live(b, blk, n), wanted = block_wanted(b, blk);
-    if (n->live > wanted || corrupt_removable(b, blk, n))
+    uint32_t expected = expected_live(b, blk, n);
+    if (n->live > blk->replication || corrupt_removable(b, blk, n))
         return Q_EXTRA;
     if (n->live < expected)
         return n->live + n->pending >= expected ? Q_NONE : priority(b, blk, n->live, expected);
-    if (n->duplicate > 0)
-        return Q_EXTRA;
-    if (wanted < 2 || n->pending > 0 || !badly_spread(b, blk))
+    if (blk->replication < 2 || n->pending > 0 || !badly_spread(b, blk))
         return Q_NONE;
     return Q_BADLY;
 }
@@ -229,7 +249,9 @@ static bool queue_enter(struct blocks *b, handle_t h, enum queue_id id)
 static bool rescue_excess(struct blocks *b, struct block *blk, const struct replica_counts *n,
                           uint32_t wanted)
 {
-    uint32_t rescued = 0, units = n->live_units;
+    const struct ec_policy *ec = block_ec(b, blk);
+    uint32_t rescued = 0,
+             units = n->live_units | (ec == NULL ? 0 : ~(uint32_t)group_units(blk, ec));
     struct replica *r = replicas_of(b, blk);
     for (uint32_t i = 0; i < blk->replica_count && rescued < wanted; i++) {
         uint32_t node = replica_node(b, &r[i]), unit = 1u << replica_index(&r[i]);
@@ -324,7 +346,7 @@ static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
     c->missing_one += is_missing_one(blk);
     if (blk->queue != Q_NONE)
         CHECK(b->queues[blk->queue].at[blk->queue_pos] == h);
-    if (b->topology_seen == place_version(b->nodes, &b->settings.place) && b->scan_cursor == 0 &&
+    if (b->topology_seen == topology_now(b) && b->scan_cursor == 0 &&
         b->renewing == 0)
         CHECK(blk->queue == classify(b, blk, &n));
 }

@@ -27,11 +27,21 @@ static void pending_free(struct blocks *b, struct block *blk)
     struct side *side = side_of(b, blk);
     struct pending *p = side->pending;
     for (uint32_t i = 0; i < p->target_count; i++)
-        nodes_unschedule(b->nodes, p->targets[i]);
+        nodes_unschedule(b->nodes, spot_storage(p->targets[i].spot));
     pending_unlink(b, p);
     side->pending = NULL;
     side_trim(b, blk);
     b->pending_count--;
+}
+
+/* What its source hasn't been told yet it won't be. */
+static void cancel_order(struct blocks *b, const struct block *blk, const struct pending_target *t)
+{
+    if (t->source == 0)
+        return;
+    nodes_cancel_copy(b->nodes, t->source, internal_id(blk, spot_index(t->spot)));
+    if (blk->striped)
+        nodes_cancel_rebuild(b->nodes, t->source, blk->id);
 }
 
 void pending_drop(struct blocks *b, struct block *blk)
@@ -39,21 +49,32 @@ void pending_drop(struct blocks *b, struct block *blk)
     const struct side *side = side_of(b, blk);
     if (side == NULL || side->pending == NULL)
         return;
-    if (side->pending->source != 0)
-        nodes_cancel_copy(b->nodes, side->pending->source, blk->id);
+    for (uint32_t i = 0; i < side->pending->target_count; i++)
+        cancel_order(b, blk, &side->pending->targets[i]);
     pending_free(b, blk);
 }
 
-/* Takes the targets on that node off. */
-void pending_arrived(struct blocks *b, struct block *blk, uint32_t node)
+static struct pending *pending_of(const struct blocks *b, const struct block *blk)
 {
     const struct side *side = side_of(b, blk);
-    struct pending *p = side == NULL ? NULL : side->pending;
+    return side == NULL ? NULL : side->pending;
+}
+
+static void pending_remove(struct pending *p, uint32_t i)
+{
+    p->targets[i] = p->targets[--p->target_count];
+}
+
+/* Takes the target on that node off. */
+void pending_arrived(struct blocks *b, struct block *blk, uint32_t node, unsigned index)
+{
+    struct pending *p = pending_of(b, blk);
     if (p == NULL)
         return;
     for (uint32_t i = 0; i < p->target_count;) {
-        if (nodes_storage(b->nodes, p->targets[i])->node == node)
-            p->targets[i] = p->targets[--p->target_count];
+        uint32_t spot = p->targets[i].spot;
+        if (nodes_storage(b->nodes, spot_storage(spot))->node == node && spot_index(spot) == index)
+            pending_remove(p, i);
         else
             i++;
     }
@@ -62,14 +83,24 @@ void pending_arrived(struct blocks *b, struct block *blk, uint32_t node)
 }
 
 /* What it was to copy won't arrive, or would be bad itself: others are asked at once. */
-void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node)
+void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node, unsigned index)
 {
-    const struct side *side = side_of(b, blk);
-    if (side != NULL && side->pending != NULL && side->pending->source == node)
-        pending_drop(b, blk);
+    struct pending *p = pending_of(b, blk);
+    for (uint32_t i = 0; p != NULL && i < p->target_count;) {
+        struct pending_target t = p->targets[i];
+        if (t.source != node || spot_index(t.spot) != index) {
+            i++;
+            continue;
+        }
+        cancel_order(b, blk, &t);
+        nodes_unschedule(b->nodes, spot_storage(t.spot));
+        pending_remove(p, i);
+    }
+    if (p != NULL && p->target_count == 0)
+        pending_free(b, blk);
 }
 
-static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uint32_t *targets,
+static bool pending_add(struct blocks *b, handle_t h, const struct pending_target *targets,
                         uint32_t count, int64_t mono_ms)
 {
     struct block *blk = block_at(b, h);
@@ -83,7 +114,7 @@ static bool pending_add(struct blocks *b, handle_t h, uint32_t source, const uin
         side_trim(b, blk);
         return false;
     }
-    *p = (struct pending){.block = h, .source = source, .since_ms = mono_ms};
+    *p = (struct pending){.block = h, .since_ms = mono_ms};
     p->target_count = before + count;
     if (before > 0)
         memcpy(p->targets, old->targets, sizeof(*targets) * before);
@@ -102,18 +133,19 @@ void pending_expected(struct blocks *b, handle_t h)
     const struct construction *c = blk->side == 0 ? NULL : side_of(b, blk)->construction;
     const struct ec_policy *ec = block_ec(b, blk);
     uint32_t wanted = ec == NULL ? 1 : group_units(blk, ec); /* indices that aren't empty */
-    uint32_t targets[PENDING_EXPECTED_MAX], count = 0;
+    struct pending_target targets[PENDING_EXPECTED_MAX];
+    uint32_t count = 0;
     for (uint32_t i = 0; c != NULL && i < c->count && count < PENDING_EXPECTED_MAX; i++) {
         uint32_t storage = c->expected[i].storage;
         uint32_t node = nodes_storage(b->nodes, storage)->node;
         unsigned index = c->expected[i].index;
         if (storage_usable(b, storage) && node_in_service(nodes_at(b->nodes, node)) &&
             (wanted & 1u << index) != 0 && replica_find_node(b, blk, node, index) == NULL)
-            targets[count++] = storage;
+            targets[count++] = (struct pending_target){.spot = spot_of(storage, index)};
     }
     int64_t last_ms = b->pendings == NULL ? 0 : b->pendings->prev->since_ms; /* keeps (3) */
     if (count > 0) /* without memory copies are ordered that weren't needed */
-        (void)pending_add(b, h, 0, targets, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
+        (void)pending_add(b, h, targets, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
 }
 
 void pending_node_died(struct blocks *b)
@@ -121,28 +153,30 @@ void pending_node_died(struct blocks *b)
     b->sweep_again = true;
 }
 
-/* Undelivered orders of dead nodes won't be carried out, and nothing will arrive there. */
+static bool is_alive(const struct blocks *b, uint32_t node)
+{
+    return nodes_at(b->nodes, node)->alive;
+}
+
+/* Undelivered orders of dead nodes won't be carried out, and nothing will arrive there. Of a group
+ * the rest is still on its way. */
 static void sweep_one(struct blocks *b, struct pending *p)
 {
     handle_t h = p->block;
     struct block *blk = block_at(b, h);
-    bool hit = p->source != 0 && !nodes_at(b->nodes, p->source)->alive;
-    if (hit) {
-        pending_drop(b, blk);
-        block_refresh(b, h);
-        return;
-    }
+    bool hit = false;
     for (uint32_t i = p->target_count; i-- > 0;) {
-        uint32_t node = nodes_storage(b->nodes, p->targets[i])->node;
-        if (nodes_at(b->nodes, node)->alive)
+        struct pending_target t = p->targets[i];
+        bool sent = t.source == 0 || is_alive(b, t.source);
+        if (sent && is_alive(b, nodes_storage(b->nodes, spot_storage(t.spot))->node))
             continue;
         hit = true;
         if (p->target_count == 1) {
             pending_free(b, blk);
             break;
         }
-        nodes_unschedule(b->nodes, p->targets[i]);
-        p->targets[i] = p->targets[--p->target_count];
+        nodes_unschedule(b->nodes, spot_storage(t.spot));
+        pending_remove(p, i);
     }
     if (hit)
         block_refresh(b, h);
@@ -235,7 +269,7 @@ static void list_nodes(const struct blocks *b, struct block *blk, struct node_li
     const struct side *side = side_of(b, blk);
     const struct pending *p = side == NULL ? NULL : side->pending;
     for (uint32_t i = 0; p != NULL && i < p->target_count && l->have_count < NODES_NAMED_MAX; i++)
-        l->have[l->have_count++] = p->targets[i];
+        l->have[l->have_count++] = spot_storage(p->targets[i].spot);
 }
 
 /* What the rule about racks misses with those that there are and `more`. */
@@ -298,12 +332,26 @@ static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_c
         block_replica_remove(b, h, replica_spot(r));
 }
 
+/* Written down before it is ordered: so many replicas (or internal blocks; indices NULL: a
+ * replicated block) will come to these storages. */
+static bool promise(struct blocks *b, handle_t h, uint32_t source, const uint32_t *targets,
+                    const uint8_t *indices, uint32_t count, int64_t mono_ms)
+{
+    struct pending_target list[NODES_NAMED_MAX];
+    for (uint32_t i = 0; i < count; i++)
+        list[i] = (struct pending_target){
+            .spot = spot_of(targets[i], indices == NULL ? 0 : indices[i]), .source = source};
+    if (!pending_add(b, h, list, count, mono_ms))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        nodes_schedule(b->nodes, targets[i]);
+    return true;
+}
+
 static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struct rng *rng)
 {
     struct block *blk = block_at(b, h);
     struct replica_counts n;
-    if (blk->striped)
-        return; /* a copy of one internal block wouldn't help */
     count_replicas(b, blk, &n);
     uint32_t source = choose_source(b, blk, rng);
     uint32_t have = n.live + n.pending, expected = expected_live(b, blk, &n);
@@ -315,12 +363,89 @@ static void schedule_copies(struct blocks *b, handle_t h, int64_t mono_ms, struc
     struct node_block order = {blk->id, blk->generation_stamp, blk->length};
     if (count == 0) {
         give_up_corrupt(b, h, &n);
-    } else if (pending_add(b, h, source, targets, count, mono_ms)) {
-        for (uint32_t i = 0; i < count; i++)
-            nodes_schedule(b->nodes, targets[i]);
-        if (!nodes_order_copy(b->nodes, source, order, targets, count))
-            pending_drop(b, blk);
+    } else if (promise(b, h, source, targets, NULL, count, mono_ms) &&
+               !nodes_order_copy(b->nodes, source, order, targets, count)) {
+        pending_drop(b, blk);
     }
+    block_refresh(b, h);
+}
+
+/* ---- the same for groups: namenode/mend says what ---- */
+
+static void order_rebuild(struct blocks *b, handle_t h, const struct node_rebuild_order *o,
+                          int64_t mono_ms)
+{
+    uint32_t worker = nodes_storage(b->nodes, o->targets[0])->node;
+    if (promise(b, h, worker, o->targets, o->target_indices, o->target_count, mono_ms) &&
+        !nodes_order_rebuild(b->nodes, worker, o))
+        pending_drop(b, block_at(b, h)); /* all of it: it is asked again */
+}
+
+static void order_unit_copy(struct blocks *b, handle_t h, const struct mend_copy *copy,
+                            int64_t mono_ms)
+{
+    struct block *blk = block_at(b, h);
+    uint32_t source = nodes_storage(b->nodes, copy->source)->node;
+    struct node_block order = unit_order(b, blk, copy->index, blk->generation_stamp);
+    if (promise(b, h, source, &copy->target, &copy->index, 1, mono_ms) &&
+        !nodes_order_copy(b->nodes, source, order, &copy->target, 1))
+        pending_drop(b, blk);
+}
+
+static void remove_duplicates(struct blocks *b, handle_t h, const struct group_view *v,
+                              uint32_t hint_node, int64_t mono_ms)
+{
+    struct block *blk = block_at(b, h);
+    uint32_t gone[VIEW_REPLICAS];
+    size_t count = mend_surplus(b->nodes, &v->group, hint_node, mono_ms, gone);
+    for (size_t i = 0; i < count; i++) {
+        const struct mend_replica *g = &v->replicas[gone[i]];
+        struct replica *r = block_replica_find(b, blk, spot_of(g->storage, g->index));
+        if (!nodes_order_invalidate(b->nodes, replica_node(b, r), replica_order(b, blk, r)))
+            break;
+        replica_set_excess(b, r, true);
+    }
+}
+
+/* No node is left for what is lost: duplicates make room, and a corrupt internal block whose place
+ * its own replacement needs goes as long as the others can make it. */
+static void make_room(struct blocks *b, handle_t h, const struct group_view *v, int64_t mono_ms)
+{
+    struct block *blk = block_at(b, h);
+    struct mend_state s;
+    struct replica_counts n;
+    count_replicas(b, blk, &n);
+    if (n.stale > 0)
+        return;
+    mend_look(b->nodes, &v->group, &s);
+    if (n.duplicate > 0) {
+        remove_duplicates(b, h, v, 0, mono_ms);
+        return;
+    }
+    if (n.corrupt == 0 || (unsigned)__builtin_popcount(s.readable) < v->group.data_units)
+        return;
+    const struct replica *r = replicas_of(b, blk);
+    while ((r->tag & REPLICA_CORRUPT) == 0)
+        r++;
+    if (nodes_order_invalidate(b->nodes, replica_node(b, r), replica_order(b, blk, r)))
+        block_replica_remove(b, h, replica_spot(r));
+}
+
+static void schedule_group(struct blocks *b, handle_t h, int64_t mono_ms, struct rng *rng)
+{
+    struct block *blk = block_at(b, h);
+    struct group_view view;
+    struct mend_plan plan;
+    struct mend_limits limits = {b->settings.max_streams, b->settings.max_streams_hard,
+                                 blk->queue == Q_HIGHEST};
+    group_describe(b, blk, &view);
+    mend_make(b->nodes, block_place(b, blk), &view.group, &limits, mono_ms, rng, &plan);
+    if (plan.rebuild.target_count > 0)
+        order_rebuild(b, h, &plan.rebuild, mono_ms);
+    for (size_t i = 0; i < plan.copy_count; i++)
+        order_unit_copy(b, h, &plan.copies[i], mono_ms);
+    if (plan.obstacle == MEND_NO_TARGETS && blk->queue != Q_BADLY)
+        make_room(b, h, &view, mono_ms);
     block_refresh(b, h);
 }
 
@@ -339,7 +464,10 @@ static size_t redundancy_visit(struct blocks *b, struct queue *q, int64_t mono_m
         q->cursor = 0;
     handle_t h = q->at[q->cursor];
     uint64_t before = b->pending_count;
-    schedule_copies(b, h, mono_ms, rng);
+    if (block_at(b, h)->striped)
+        schedule_group(b, h, mono_ms, rng);
+    else
+        schedule_copies(b, h, mono_ms, rng);
     if (q->cursor < q->count && q->at[q->cursor] == h)
         q->cursor++; /* still there: others first */
     return b->pending_count != before ? PLACEMENT : 1;
@@ -371,6 +499,14 @@ static bool removable(const struct blocks *b, const struct replica *r)
     return replica_in_service(b, r) && storage_usable(b, replica_storage(r));
 }
 
+static bool copy_removable(const struct blocks *b, const struct block *blk,
+                           const struct replica_counts *n, const struct corrupt_note *note)
+{
+    return n->live >= b->settings.replication_min &&
+           (n->live >= blk->replication || n->live + n->corrupt > blk->replication ||
+            note->generation_stamp < blk->generation_stamp);
+}
+
 /* The corrupt ones that corrupt_removable allows. */
 static void remove_corrupt(struct blocks *b, handle_t h)
 {
@@ -378,12 +514,10 @@ static void remove_corrupt(struct blocks *b, handle_t h)
     struct replica_counts n;
     for (uint32_t i = 0; i < blk->replica_count;) {
         const struct replica *r = &replicas_of(b, blk)[i];
-        uint32_t wanted = block_wanted(b, blk);
         count_replicas(b, blk, &n);
         const struct corrupt_note *note = note_find(b, blk, replica_spot(r));
-        bool go = note != NULL && n.live >= block_minimum(b, blk) &&
-                  (n.live >= wanted || n.live + n.corrupt > wanted ||
-                   note->generation_stamp < blk->generation_stamp);
+        bool go = note != NULL && (blk->striped ? group_corrupt_removable(b, blk, &n, note)
+                                                : copy_removable(b, blk, &n, note));
         if (go && nodes_order_invalidate(b->nodes, replica_node(b, r), replica_order(b, blk, r)))
             block_replica_remove(b, h, replica_spot(r)); /* another one takes place i */
         else
@@ -412,7 +546,12 @@ void surplus_process(struct blocks *b, handle_t h, uint32_t hint_node, uint32_t 
     if (n.stale > 0)
         return;
     remove_corrupt(b, h);
-    if (blk->striped) { /* which one of an index goes isn't a question of racks alone */
+    if (blk->striped) {
+        struct group_view view;
+        if (block_is_strange(b, blk))
+            return;
+        group_describe(b, blk, &view);
+        remove_duplicates(b, h, &view, hint_node, mono_ms);
         block_refresh(b, h);
         return;
     }
@@ -441,10 +580,11 @@ static bool still_surplus(const struct blocks *b, struct block *blk, unsigned in
     const struct replica *r = replicas_of(b, blk);
     if (!blk->striped)
         return list_removable(b, blk, good) >= blk->replication;
+    const struct ec_policy *ec = block_ec(b, blk);
     for (uint32_t i = 0; i < blk->replica_count; i++)
         if (replica_index(&r[i]) == index && removable(b, &r[i]))
             return true;
-    return false;
+    return ec != NULL && (group_units(blk, ec) & 1u << index) == 0; /* it is empty */
 }
 
 bool blocks_confirm_deletion(struct blocks *b, uint32_t node, const struct node_block *order)

@@ -107,7 +107,7 @@ static int good_replica(struct blocks *b, handle_t h, uint32_t spot)
         else
             (void)nodes_order_invalidate(b->nodes, node, replica_order(b, blk, r));
     }
-    pending_arrived(b, blk, node);
+    pending_arrived(b, blk, node, spot_index(spot));
     return 0;
 }
 

@@ -23,7 +23,7 @@ static void end_startup(struct blocks *b)
     b->safemode.startup = SAFEMODE_OFF;
     b->populating = true;
     b->scan_cursor = 1;
-    b->topology_seen = place_version(b->nodes, &b->settings.place);
+    b->topology_seen = topology_now(b);
 }
 
 void safemode_check(struct blocks *b, int64_t mono_ms)

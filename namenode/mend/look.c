@@ -22,12 +22,12 @@ void mend_look(const struct nodes *n, const struct mend_group *g, struct mend_st
     *ret = s;
 }
 
-uint16_t mend_wanted(const struct mend_group *g, const struct mend_state *s)
+uint16_t mend_wanted(uint16_t units, unsigned data_units, const struct mend_state *s)
 {
     uint16_t have = s->live | s->pending;
-    uint16_t wanted = g->units & (uint16_t) ~(have | s->kept);
+    uint16_t wanted = units & (uint16_t) ~(have | s->kept);
     uint16_t kept = s->kept & (uint16_t)~have;
-    while (kept != 0 && mend_size(have | wanted) < g->data_units) {
+    while (kept != 0 && mend_size(have | wanted) < data_units) {
         uint16_t bit = mend_bit(mend_lowest(kept));
         kept &= (uint16_t)~bit;
         wanted |= bit;

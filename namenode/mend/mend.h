@@ -41,7 +41,7 @@ struct mend_state {
 void mend_look(const struct nodes *n, const struct mend_group *g, struct mend_state *ret);
 /* The indices that lack a replica in service which isn't on its way either. Those in maintenance
  * come back; they lack one only if the group couldn't be read without them. */
-uint16_t mend_wanted(const struct mend_group *g, const struct mend_state *s);
+uint16_t mend_wanted(uint16_t units, unsigned data_units, const struct mend_state *s);
 
 /* A node that has that many orders is too busy for more. */
 struct mend_limits {

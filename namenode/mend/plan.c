@@ -98,6 +98,7 @@ static size_t choose_targets(const struct maker *m, uint32_t wanted, int64_t mon
         .excluded = l.avoid,
         .excluded_count = l.avoid_count,
         .block_size = m->g->unit_size,
+        .block_id = m->g->block.id,
         .policy = m->g->storage_policy,
     };
     return place_choose(m->nodes, m->place, &req, mono_ms, rng, ret);
@@ -218,7 +219,7 @@ void mend_make(const struct nodes *n, const struct place_settings *place,
     *ret = (struct mend_plan){.obstacle = MEND_NONE};
     mend_look(n, g, &m.state);
     find_sources(&m);
-    uint16_t wanted = mend_wanted(g, &m.state);
+    uint16_t wanted = mend_wanted(g->units, g->data_units, &m.state);
     if (wanted != 0)
         make_units(&m, wanted, mono_ms, rng);
     else

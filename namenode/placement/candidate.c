@@ -147,14 +147,26 @@ static bool repeats_domain(const struct place *p, uint32_t node)
     return repeats && domains < p->settings->upgrade_domain_factor;
 }
 
+/* A replica of the block, or any internal block of the group (their ids follow its own). */
+static bool deletes(const struct place *p, uint32_t node)
+{
+    uint64_t id = p->req->block_id;
+    unsigned ids = (int64_t)id < 0 ? REBUILD_UNITS : 1;
+    if (id == 0 || place_node(p, node)->invalid_count == 0)
+        return false;
+    for (unsigned i = 0; i < ids; i++)
+        if (nodes_invalidate_waits(p->nodes, node, id + i))
+            return true;
+    return false;
+}
+
 static bool is_excluded(const struct place *p, uint32_t node)
 {
     const struct place_request *req = p->req;
     for (size_t i = 0; i < req->excluded_count; i++)
         if (req->excluded[i] == node)
             return true;
-    return node == p->not_node ||
-           (req->block_id != 0 && nodes_invalidate_waits(p->nodes, node, req->block_id));
+    return node == p->not_node || deletes(p, node);
 }
 
 /* Keeps (1) and (2), but for the storage. */

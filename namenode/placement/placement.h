@@ -94,8 +94,8 @@ struct place_request {
     const uint32_t *favored; /* nodes to try first */
     size_t favored_count;
     uint64_t block_size;
-    uint64_t
-        block_id; /* 0: new; else nodes that still have to delete a replica of it are avoided */
+    uint64_t block_id; /* 0: new; else nodes that still have to delete a replica of it, or of a
+                          group any internal block, are avoided */
     uint32_t flags;
     uint8_t policy; /* storage policy; 0: HOT */
 };
