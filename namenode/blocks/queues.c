@@ -346,8 +346,7 @@ static void verify_block(const struct blocks *b, handle_t h, struct recount *c)
     c->missing_one += is_missing_one(blk);
     if (blk->queue != Q_NONE)
         CHECK(b->queues[blk->queue].at[blk->queue_pos] == h);
-    if (b->topology_seen == topology_now(b) && b->scan_cursor == 0 &&
-        b->renewing == 0)
+    if (b->topology_seen == topology_now(b) && b->scan_cursor == 0 && b->renewing == 0)
         CHECK(blk->queue == classify(b, blk, &n));
 }
 
