@@ -60,6 +60,11 @@ must_use int addr_parse(const char *text, uint16_t default_port, const char *wha
 bool addr_is_loopback(const char *host); /* resolves */
 must_use int sock_listen(const struct addr *a, int *ret_fd, uint16_t *ret_port, struct err *err);
 must_use int sock_connect(const struct addr *a, int timeout_ms, int *ret_fd, struct err *err);
+/* The same in two steps, for who waits with poll(2) for POLLOUT. The first address of the host is
+ * taken; the socket stays non-blocking until it is connected. */
+must_use int sock_connect_start(const struct addr *a, int *ret_fd, struct err *err);
+/* *ret_connected false: not yet. */
+must_use int sock_connect_check(int fd, bool *ret_connected, struct err *err);
 must_use int sock_set_timeouts(int fd, int read_ms, int write_ms, struct err *err);
 /* ip:port texts of the two ends. */
 void sock_peer(int fd, char *out, size_t size);

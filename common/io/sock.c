@@ -223,6 +223,45 @@ int sock_connect(const struct addr *a, int timeout_ms, int *ret_fd, struct err *
     return eno == 0 ? 0 : fail_errno(err, "connect to %s:%u", a->host, a->port);
 }
 
+int sock_connect_start(const struct addr *a, int *ret_fd, struct err *err)
+{
+    struct addrinfo *list;
+    TRY(resolve(a->host, a->port, 0, &list, err));
+    int on = 1, eno = 0;
+    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, list->ai_addr, list->ai_addrlen) != 0)
+        eno = errno;
+    freeaddrinfo(list);
+    if (eno != 0 && eno != EINPROGRESS && eno != EINTR) {
+        if (fd >= 0)
+            close(fd);
+        errno = eno;
+        return fail_errno(err, "connect to %s:%u", a->host, a->port);
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* slower without, not wrong */
+    *ret_fd = fd;
+    return 0;
+}
+
+int sock_connect_check(int fd, bool *ret_connected, struct err *err)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int eno = 0;
+    socklen_t size = sizeof(eno);
+    *ret_connected = false;
+    if (poll(&p, 1, 0) <= 0)
+        return 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &eno, &size) == 0)
+        errno = eno;
+    else
+        eno = errno;
+    int flags = eno == 0 ? fcntl(fd, F_GETFL) : -1;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
+        return fail_errno(err, "connect");
+    *ret_connected = true;
+    return 0;
+}
+
 int sock_set_timeouts(int fd, int read_ms, int write_ms, struct err *err)
 {
     struct timeval r = {read_ms / 1000, read_ms % 1000 * 1000};

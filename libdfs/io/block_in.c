@@ -17,27 +17,39 @@ struct block_in {
     size_t bounce_size, bounce_at, bounce_end;
 };
 
-static int request(struct block_in *b, const Hdfs__LocatedBlock *block, uint64_t position,
-                   uint64_t end, struct arena *arena, struct err *err)
+int send_read(struct dnc *c, const struct io_env *env, const Hdfs__ExtendedBlock *block,
+              const Rpc__Token *token, uint64_t from, uint64_t to, struct err *err)
 {
     Xfer__BaseHeader base = XFER__BASE_HEADER__INIT;
     Xfer__ClientOperationHeader header = XFER__CLIENT_OPERATION_HEADER__INIT;
     Xfer__OpReadBlock op = XFER__OP_READ_BLOCK__INIT;
-    base.block = block->b;
-    base.token = block->block_token;
+    base.block = UNCONST(Hdfs__ExtendedBlock, block);
+    base.token = UNCONST(Rpc__Token, token);
     header.base_header = &base;
-    header.client_name = b->env->client_name;
+    header.client_name = UNCONST(char, env->client_name);
     op.header = &header;
-    op.offset = position;
-    op.len = end - position;
-    Xfer__BlockOpResponse *answer;
-    TRY(dnc_request(b->conn, XFER_READ_BLOCK, &op.base, arena, &answer, NULL, err));
+    op.offset = from;
+    op.len = to - from;
+    return xfer_send_op(c->fd, XFER_READ_BLOCK, &op.base, err);
+}
+
+int start_flow(struct rd_flow *f, const Xfer__BlockOpResponse *answer, uint64_t from, uint64_t to,
+               struct err *err)
+{
     if (answer->read_op_checksum_info == NULL)
         return fail(err, ERR_PROTOCOL, "the answer to a read has no checksum information");
     struct crc_kind kind;
     TRY(xfer_checksum_kind(answer->read_op_checksum_info->checksum, &kind, err));
-    return rd_flow_start(&b->flow, kind, answer->read_op_checksum_info->chunk_offset, position, end,
-                         err);
+    return rd_flow_start(f, kind, answer->read_op_checksum_info->chunk_offset, from, to, err);
+}
+
+static int request(struct block_in *b, const Hdfs__LocatedBlock *block, uint64_t position,
+                   uint64_t end, struct arena *arena, struct err *err)
+{
+    Xfer__BlockOpResponse *answer;
+    TRY(send_read(b->conn, b->env, block->b, block->block_token, position, end, err));
+    TRY(dnc_answer(b->conn, arena, &answer, NULL, err));
+    return start_flow(&b->flow, answer, position, end, err);
 }
 
 static int request_on(struct block_in *b, const Hdfs__LocatedBlock *block, uint64_t position,

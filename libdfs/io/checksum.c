@@ -118,6 +118,8 @@ static int add_all(struct io_env *env, const char *path, const struct rd_page *p
 {
     const Hdfs__LocatedBlocks *blocks = page->blocks;
     TRY(rd_check_supported(blocks, err));
+    if (blocks->ec_policy != NULL)
+        return fail(err, ERR_UNSUPPORTED, "checksums of erasure coded files are not computed");
     if (blocks->under_construction)
         return fail(err, ERR_IO, "Fail to get checksum, since file %s is under construction.",
                     path);

@@ -24,6 +24,7 @@ void io_env_load(struct io_env *env, const struct conf *conf)
     env->sync_on_close = conf_bool(conf, CONF_dn_sync_on_close);
     env->cached_conn_retry = (unsigned)conf_int(conf, CONF_cached_conn_retry);
     env->max_acquire_failures = (unsigned)conf_int(conf, CONF_block_acquire_failures);
+    env->hedge_ms = (int)conf_ms(conf, CONF_hedged_read_threshold);
     env->block_size = (uint64_t)conf_size(conf, CONF_block_size);
     env->prefetch_bytes = (uint64_t)conf_size(conf, CONF_client_read_prefetch);
     env->block_write_retries = (unsigned)conf_int(conf, CONF_block_write_retries);

@@ -19,12 +19,14 @@ enum {
         256 * 1024, /* asked from a node after a seek, doubled while reads go on from there */
     SKIP_MAX = 128 * 1024, /* a forward seek by so little reads on instead of asking anew */
     RETRY_WINDOW_MS = 3000,
-    STORY_SIZE = 512
+    STORY_SIZE = 640
 };
 
 struct cursor {
-    struct block_in *stream;
-    struct rd_entry entry; /* valid if entry.page != NULL */
+    struct block_in *stream; /* at most one of these two */
+    struct group_in *group;
+    struct rd_group layout; /* of group */
+    struct rd_entry entry;  /* valid if entry.page != NULL */
     uint64_t tried;
     uint64_t bad_sums; /* replicas of the entry whose checksums didn't match */
     unsigned rounds;
@@ -40,6 +42,9 @@ struct input {
     _Atomic uint64_t length; /* never shrinks */
     bool growing;            /* a writer may be at work; guarded by lock */
     uint64_t prefetch;
+    struct ec_policy policy; /* of coder */
+    struct ec_coder *coder;  /* from the first block group on; guarded by lock until it is there */
+    struct group_owner owner;
     uint64_t position;
     struct cursor cursor;
     char path[];
@@ -77,9 +82,30 @@ static int fetch(struct input *in, uint64_t offset, struct err *err)
     return rc;
 }
 
-static void cursor_leave(struct input *in, struct cursor *c)
+static bool stream_is_open(const struct cursor *c)
+{
+    return c->stream != NULL || c->group != NULL;
+}
+
+static uint64_t stream_position(const struct cursor *c)
+{
+    return c->group != NULL ? group_in_position(c->group) : block_in_position(c->stream);
+}
+
+static uint64_t stream_end(const struct cursor *c)
+{
+    return c->group != NULL ? group_in_end(c->group) : block_in_end(c->stream);
+}
+
+static void stream_close(struct cursor *c)
 {
     block_in_close(take_ptr(&c->stream));
+    group_in_close(take_ptr(&c->group));
+}
+
+static void cursor_leave(struct input *in, struct cursor *c)
+{
+    stream_close(c);
     if (c->entry.page == NULL)
         return;
     pthread_mutex_lock(&in->lock);
@@ -116,10 +142,15 @@ static int cursor_enter(struct input *in, struct cursor *c, uint64_t offset, str
                 (unsigned long long)offset, in->path);
 }
 
-static void report_bad(struct input *in, const Hdfs__LocatedBlock *block, unsigned node)
+/* b: the block, or the internal one of a group. */
+static void report_bad(struct input *in, const Hdfs__LocatedBlock *block,
+                       const Hdfs__ExtendedBlock *b, unsigned node)
 {
     Hdfs__LocatedBlock one = *block;
     Hdfs__LocatedBlock *list[] = {&one};
+    one.b = UNCONST(Hdfs__ExtendedBlock, b);
+    one.has_block_indices = false;
+    one.n_block_tokens = 0;
     one.n_locs = 1;
     one.locs = &block->locs[node];
     one.n_is_cached = 0;
@@ -136,8 +167,33 @@ static void report_bad(struct input *in, const Hdfs__LocatedBlock *block, unsign
     arena_init(&arena, 64 * 1024);
     if (META_CALL(in->env->meta, reportBadBlocks, &request, &arena, &response, &err) != 0)
         log_warn("corrupt replica not reported block=%llu error=%s",
-                 (unsigned long long)block->b->block_id, log_quote(err.text));
+                 (unsigned long long)b->block_id, log_quote(err.text));
     arena_fini(&arena);
+}
+
+static bool is_dead(void *input, const Hdfs__DatanodeInfo *node)
+{
+    struct input *in = input;
+    pthread_mutex_lock(&in->lock);
+    bool dead = rd_dead_has(&in->dead, node);
+    pthread_mutex_unlock(&in->lock);
+    return dead;
+}
+
+/* A location of a group didn't deliver; the group lives on, perhaps. */
+static void unit_failed(void *input, const Hdfs__LocatedBlock *group,
+                        const Hdfs__ExtendedBlock *internal, unsigned location,
+                        const struct err *why)
+{
+    struct input *in = input;
+    log_debug("unit failed path=%s block=%lld node=%s:%u error=%s", log_quote(in->path),
+              (long long)internal->block_id, group->locs[location]->id->ip_addr,
+              group->locs[location]->id->xfer_port, log_quote(why->text));
+    if (why->code == ERR_CHECKSUM)
+        report_bad(in, group, internal, location);
+    pthread_mutex_lock(&in->lock);
+    rd_dead_add(&in->dead, group->locs[location]);
+    pthread_mutex_unlock(&in->lock);
 }
 
 /* The node didn't deliver: remembers that and what it said. */
@@ -156,7 +212,7 @@ static void node_failed(struct input *in, struct cursor *c, unsigned node, const
         c->bad_sums |= 1ULL << node;
         /* when every replica seems bad the fault may be ours */
         if (block->n_locs == 1 || (size_t)__builtin_popcountll(c->bad_sums) < block->n_locs)
-            report_bad(in, block, node);
+            report_bad(in, block, block->b, node);
     }
     pthread_mutex_lock(&in->lock);
     rd_dead_add(&in->dead, block->locs[node]);
@@ -193,11 +249,38 @@ static uint64_t range_end(const struct cursor *c, uint64_t offset)
     return start + (c->window < left ? c->window : left);
 }
 
-/* Opens a stream at offset on the first replica that answers. */
+/* All groups of a file have one policy. */
+static int need_coder(struct input *in, const struct ec_policy *policy, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&in->lock);
+    if (in->coder == NULL) {
+        in->policy = *policy;
+        rc = ec_coder_new(policy, &in->coder, err);
+    } else if (in->policy.id != policy->id) {
+        rc = fail(err, ERR_UNSUPPORTED, "%s has changed its erasure coding policy", in->path);
+    }
+    pthread_mutex_unlock(&in->lock);
+    return rc;
+}
+
+static int open_group(struct input *in, struct cursor *c, uint64_t offset, struct err *err)
+{
+    struct ec_policy policy;
+    TRY(ec_policy_take(c->entry.page->blocks->ec_policy, &policy, err));
+    TRY(need_coder(in, &policy, err));
+    TRY(rd_group_init(&c->layout, &policy, &c->entry, err));
+    return group_in_open(in->env, &c->layout, c->entry.block, in->coder, &in->owner,
+                         offset - c->entry.offset, range_end(c, offset), &c->group, err);
+}
+
+/* Opens a stream at offset, of a group or on the first replica that answers. */
 static int cursor_open(struct input *in, struct cursor *c, uint64_t offset, struct err *err)
 {
     for (;;) {
         TRY(cursor_enter(in, c, offset, err));
+        if (c->entry.page->blocks->ec_policy != NULL)
+            return open_group(in, c, offset, err);
         pthread_mutex_lock(&in->lock);
         int node = rd_choose(c->entry.block, &in->dead, c->tried);
         pthread_mutex_unlock(&in->lock);
@@ -214,26 +297,44 @@ static int cursor_open(struct input *in, struct cursor *c, uint64_t offset, stru
     }
 }
 
+/* The stream has failed: gives it up, and asks for locations again where that is due. */
+static int stream_failed(struct input *in, struct cursor *c, uint64_t offset, const struct err *why,
+                         struct err *err)
+{
+    if (c->group == NULL) {
+        unsigned node = block_in_node(c->stream);
+        stream_close(c);
+        node_failed(in, c, node, why);
+        return 0;
+    }
+    stream_close(c);
+    if (why->code != ERR_BLOCK_MISSING) {
+        *err = *why;
+        return why->code;
+    }
+    snprintf(c->story, sizeof(c->story), "%.600s", why->text);
+    return next_round(in, c, offset, err);
+}
+
 /* At least one byte at offset, which is before the end of the file. */
 static int cursor_read(struct input *in, struct cursor *c, uint64_t offset, void *data, size_t size,
                        size_t *ret, struct err *err)
 {
     for (;;) {
-        if (c->stream != NULL && (c->entry.offset + block_in_position(c->stream) != offset ||
-                                  block_in_position(c->stream) == block_in_end(c->stream)))
-            block_in_close(take_ptr(&c->stream));
-        if (c->stream == NULL)
+        if (stream_is_open(c) &&
+            (c->entry.offset + stream_position(c) != offset || stream_position(c) == stream_end(c)))
+            stream_close(c);
+        if (!stream_is_open(c))
             TRY(cursor_open(in, c, offset, err));
         struct err e = {0};
-        int rc = block_in_read(c->stream, data, size, ret, &e);
+        int rc = c->group != NULL ? group_in_read(c->group, data, size, ret, &e)
+                                  : block_in_read(c->stream, data, size, ret, &e);
         if (rc == 0) {
             c->rounds = 0;
             c->story[0] = '\0';
             return 0;
         }
-        unsigned node = block_in_node(c->stream);
-        block_in_close(take_ptr(&c->stream));
-        node_failed(in, c, node, &e);
+        TRY(stream_failed(in, c, offset, &e, err));
     }
 }
 
@@ -254,6 +355,7 @@ int input_open(struct io_env *env, const char *path, struct input **ret, struct 
     in->env = env;
     memcpy(in->path, path, size);
     pthread_mutex_init(&in->lock, NULL);
+    in->owner = (struct group_owner){in, is_dead, unit_failed};
     in->cursor.window = UINT64_MAX;
     int rc = first_fetch(in, err);
     if (rc != 0) {
@@ -291,6 +393,17 @@ static int look_for_more(struct input *in, uint64_t offset, struct err *err)
     return growing ? input_refresh(in, err) : 0;
 }
 
+/* True: the open stream goes on `ahead` (huge when backwards) bytes further. */
+static bool skip_to(struct cursor *c, uint64_t ahead)
+{
+    if (!stream_is_open(c) || ahead > SKIP_MAX || ahead > stream_end(c) - stream_position(c))
+        return false;
+    if (c->group == NULL)
+        return block_in_skip(c->stream, ahead, NULL) == 0;
+    group_in_skip(c->group, ahead);
+    return true;
+}
+
 int input_seek(struct input *in, uint64_t offset, struct err *err)
 {
     struct cursor *c = &in->cursor;
@@ -299,11 +412,8 @@ int input_seek(struct input *in, uint64_t offset, struct err *err)
                     (unsigned long long)offset, in->path, (unsigned long long)in->length);
     if (offset == in->position)
         return 0;
-    uint64_t ahead = offset - in->position; /* huge when backwards */
-    bool near = c->stream != NULL && ahead <= SKIP_MAX &&
-                ahead <= block_in_end(c->stream) - block_in_position(c->stream);
-    if (!near || block_in_skip(c->stream, ahead, NULL) != 0) {
-        block_in_close(take_ptr(&c->stream));
+    if (!skip_to(c, offset - in->position)) {
+        stream_close(c);
         c->window = FIRST_WINDOW;
     }
     in->position = offset;
@@ -323,7 +433,7 @@ int input_read(struct input *in, void *data, size_t size, size_t *ret, struct er
     TRY(look_for_more(in, in->position, err));
     size = clip(in, in->position, size);
     while (done < size) {
-        bool fresh = c->stream == NULL;
+        bool fresh = !stream_is_open(c);
         if (fresh && c->window < size - done)
             c->window = size - done;
         size_t n;
@@ -334,8 +444,8 @@ int input_read(struct input *in, void *data, size_t size, size_t *ret, struct er
             break; /* what came before counts; the error comes again with the next read */
         done += n;
         in->position += n;
-        if (block_in_position(c->stream) == block_in_end(c->stream)) {
-            block_in_close(take_ptr(&c->stream));
+        if (stream_position(c) == stream_end(c)) {
+            stream_close(c);
             if (c->window < UINT64_MAX / 2)
                 c->window *= 2;
         }
@@ -369,6 +479,7 @@ void input_close(struct input *in)
         return;
     cursor_leave(in, &in->cursor);
     rd_plan_fini(&in->plan);
+    ec_coder_free(in->coder);
     pthread_mutex_destroy(&in->lock);
     free(in);
 }

@@ -25,6 +25,11 @@ void node_address(const Hdfs__DatanodeID *node, bool use_hostname, char *out, si
 must_use int dnc_connect(const Hdfs__DatanodeID *node, bool use_hostname,
                          const struct io_timeouts *timeouts, unsigned nodes_behind,
                          struct dnc **ret, struct err *err);
+/* The same in two steps, without waiting: for who polls. */
+must_use int dnc_connect_start(const Hdfs__DatanodeID *node, bool use_hostname, struct dnc **ret,
+                               struct err *err);
+must_use int dnc_connect_check(struct dnc *c, const struct io_timeouts *timeouts,
+                               bool *ret_connected, struct err *err);
 void dnc_free(struct dnc *c);
 /* Sends an operation and takes the first answer; any status but SUCCESS is an error with the node's
  * text. *ret_first_bad_link (may be NULL as an argument) is set for those, in the arena. */
@@ -32,6 +37,8 @@ must_use int dnc_request(struct dnc *c, enum xfer_opcode op, const ProtobufCMess
                          struct arena *arena, Xfer__BlockOpResponse **ret,
                          const char **ret_first_bad_link, struct err *err);
 
+/* 0, or the error that an answer's status stands for. */
+must_use int dnc_status(const Xfer__BlockOpResponse *r, struct err *err);
 /* The second half of it: the answer alone. *ret is also set when its status is not SUCCESS. */
 must_use int dnc_answer(struct dnc *c, struct arena *arena, Xfer__BlockOpResponse **ret,
                         const char **ret_first_bad_link, struct err *err);
@@ -53,6 +60,7 @@ struct io_env {
     struct io_timeouts timeouts;
     bool use_hostname, sync_on_close;
     unsigned cached_conn_retry, max_acquire_failures;
+    int hedge_ms; /* a unit of a stripe that is so much later than the others is decoded around */
     uint64_t block_size;     /* dfs.blocksize of the client */
     uint64_t prefetch_bytes; /* 0: ten blocks */
     unsigned block_write_retries, max_recoveries, max_in_flight;

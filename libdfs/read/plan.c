@@ -114,7 +114,7 @@ int rd_plan_merge(struct rd_plan *p, struct rd_page *page, struct err *err)
     for (size_t i = 0; i < count; i++) {
         const Hdfs__LocatedBlock *b = blocks->blocks[i];
         if (b->b->num_bytes > 0)
-            insert(p, (struct rd_entry){b->offset, b->b->num_bytes, b, page});
+            insert(p, (struct rd_entry){b->offset, b->b->num_bytes, b, page, false});
     }
     if (p->length < length)
         p->length = length;
@@ -133,7 +133,7 @@ int rd_plan_add_open_block(struct rd_plan *p, struct rd_page *page, uint64_t vis
     if (visible == 0)
         return 0;
     TRY(reserve(p, 1, err));
-    insert(p, (struct rd_entry){b->offset, visible, b, page});
+    insert(p, (struct rd_entry){b->offset, visible, b, page, true});
     if (p->length < end)
         p->length = end;
     return 0;
@@ -145,11 +145,8 @@ int rd_check_supported(const Hdfs__LocatedBlocks *blocks, struct err *err)
         return fail(err, ERR_UNSUPPORTED,
                     "the file lies in an encryption zone (key %s); this client has no keys",
                     blocks->file_encryption_info->key_name);
+    struct ec_policy policy;
     if (blocks->ec_policy != NULL)
-        return fail(err, ERR_UNSUPPORTED,
-                    "the file is erasure coded (policy %s, id %u); this client reads replicated "
-                    "files only",
-                    blocks->ec_policy->name != NULL ? blocks->ec_policy->name : "of Hadoop",
-                    blocks->ec_policy->id);
+        TRY(ec_policy_take(blocks->ec_policy, &policy, err));
     return 0;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "common/base/base.h"
 #include "common/crc/crc.h"
+#include "common/ec/ec.h"
 #include "common/xfer/xfer.h"
 #include "hdfs.pb-c.h"
 
@@ -23,6 +24,7 @@ struct rd_entry {
     uint64_t offset, length; /* in the file */
     const Hdfs__LocatedBlock *block;
     struct rd_page *page;
+    bool open; /* the block still being written */
 };
 struct rd_plan {
     struct rd_entry *items; /* ascending, never overlapping */
@@ -87,3 +89,54 @@ struct rd_take rd_flow_take(const struct rd_flow *f, size_t space, size_t bounce
 must_use int rd_flow_verify(struct rd_flow *f, const void *data, size_t size, const uint8_t *sums,
                             struct err *err);
 void rd_flow_deliver(struct rd_flow *f, size_t size);
+
+/* stripe.c: a block group, and one stripe of it on its way to the caller. Columns are offsets in
+ * the cells of a stripe. */
+struct rd_group {
+    struct ec_policy policy;
+    uint64_t length; /* data bytes, as the cells lie */
+    uint64_t coded;  /* so many at its front are whole stripes or have their last parity */
+    uint64_t locs[EC_MAX_UNITS]; /* bits of the locations that have the internal block */
+};
+/* True: the entry is a group, and *ret what it is. ERR_PROTOCOL for one that can't be. */
+must_use int rd_group_init(struct rd_group *g, const struct ec_policy *policy,
+                           const struct rd_entry *entry, struct err *err);
+/* The internal block as DataNodes know it; borrows the pool's name. */
+Hdfs__ExtendedBlock rd_internal_block(const struct rd_group *g, const Hdfs__LocatedBlock *block,
+                                      unsigned index);
+/* Where a reader of the group's bytes before `end` stops reading the internal block; coded: he also
+ * needs what the other units have in the same columns. */
+uint64_t rd_unit_end(const struct rd_group *g, unsigned index, uint64_t end, bool coded);
+
+struct rd_span {
+    uint32_t from, to; /* columns; from == to: none */
+};
+static inline uint32_t rd_span_size(struct rd_span s)
+{
+    return s.to - s.from;
+}
+struct rd_stripe {
+    uint64_t start;                    /* in the group */
+    uint64_t row;                      /* in each internal block */
+    uint32_t size[EC_MAX_UNITS];       /* of each unit's cell */
+    struct rd_span want[EC_MAX_UNITS]; /* of the caller */
+    struct rd_span need[EC_MAX_UNITS]; /* to be read: what is wanted and not lost, and what
+                                          rebuilding the rest takes */
+    uint32_t wanted;                   /* bits of units */
+    uint32_t missing;                  /* wanted ones that are rebuilt unless they come after all */
+    uint32_t inputs;                   /* the k units that this takes; may have empty cells */
+    uint32_t relied;                   /* units that must come; missing ones don't */
+    struct rd_span rebuild;            /* the columns of it */
+};
+/* The bytes [position, end) of the group, which lie in one stripe. */
+void rd_stripe_init(struct rd_stripe *s, const struct rd_group *g, uint64_t position, uint64_t end);
+/* Decides what to read. lost: units that can't be had; avoid: only when there is no other way. got:
+ * columns that are there already. ERR_BLOCK_MISSING: too little is left. */
+must_use int rd_stripe_plan(struct rd_stripe *s, const struct rd_group *g, uint32_t lost,
+                            uint32_t avoid, const struct rd_span got[EC_MAX_UNITS],
+                            struct err *err);
+/* Units that are neither lost, avoided nor relied on, and could be inputs. */
+unsigned rd_stripe_spares(const struct rd_stripe *s, const struct rd_group *g, uint32_t out);
+/* True: all is there, but for *ret_decode (bits), which can be rebuilt. done: units read as far as
+ * needed. */
+bool rd_stripe_ready(const struct rd_stripe *s, uint32_t done, uint32_t *ret_decode);
