@@ -342,6 +342,9 @@ must_use int blocks_received(struct blocks *b, uint32_t storage, const struct re
  * storages as scheduled). */
 size_t blocks_place(struct blocks *b, const struct place_request *req, int64_t mono_ms,
                     struct rng *rng, uint32_t *ret_storages);
+/* The same for internal blocks: on as many racks as there are. */
+size_t blocks_place_units(struct blocks *b, const struct place_request *req, int64_t mono_ms,
+                          struct rng *rng, uint32_t *ret_storages);
 
 /* ---- time ---- */
 

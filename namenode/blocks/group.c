@@ -106,6 +106,12 @@ const struct place_settings *block_place(const struct blocks *b, const struct bl
     return blk->striped ? &b->place_groups : &b->settings.place;
 }
 
+size_t blocks_place_units(struct blocks *b, const struct place_request *req, int64_t mono_ms,
+                          struct rng *rng, uint32_t *ret_storages)
+{
+    return place_choose(b->nodes, &b->place_groups, req, mono_ms, rng, ret_storages);
+}
+
 /* ---- which are there ---- */
 
 /* Adds what the units in `units` count as when those already in ret->good_units are left out. */

@@ -127,6 +127,9 @@ int status_datanode(struct call *c, uint32_t node, Hdfs__DatanodeInfo **ret);
 int status_located_block(struct call *c, const struct block_info *info, uint64_t offset,
                          const uint32_t *storages, size_t count, bool corrupt,
                          Hdfs__LocatedBlock **ret);
+/* Makes it one of a group: indices[i] is that of locs[i], if there is such a location. */
+int status_add_units(struct call *c, const uint8_t *indices, size_t count,
+                     Hdfs__LocatedBlock *located);
 int status_located_blocks(struct call *c, handle_t file, uint64_t offset, uint64_t length,
                           Hdfs__LocatedBlocks **ret);
 int status_empty_token(struct call *c, Rpc__Token **ret);

@@ -87,6 +87,40 @@ int status_located_block(struct call *c, const struct block_info *info, uint64_t
     return 0;
 }
 
+int status_add_units(struct call *c, const uint8_t *indices, size_t count,
+                     Hdfs__LocatedBlock *located)
+{
+    uint8_t *copy = arena_array(arena_of(c), uint8_t, count);
+    located->block_tokens = arena_array(arena_of(c), Rpc__Token *, count);
+    if (copy == NULL || located->block_tokens == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = indices[i];
+        TRY(status_empty_token(c, &located->block_tokens[i]));
+    }
+    located->n_block_tokens = count;
+    located->has_block_indices = true;
+    located->block_indices = (ProtobufCBinaryData){count, copy};
+    return 0;
+}
+
+static int locate_group(struct call *c, handle_t block, const struct block_info *info,
+                        uint64_t offset, Hdfs__LocatedBlock **ret)
+{
+    struct unit_location units[EC_MAX_UNITS];
+    uint32_t storages[EC_MAX_UNITS];
+    uint8_t indices[EC_MAX_UNITS];
+    bool corrupt = false;
+    size_t count =
+        blocks_unit_locations(blocks_of(c), block, c->mono_ms, units, EC_MAX_UNITS, &corrupt);
+    for (size_t i = 0; i < count; i++) {
+        storages[i] = units[i].storage;
+        indices[i] = units[i].index;
+    }
+    TRY(status_located_block(c, info, offset, storages, count, corrupt, ret));
+    return status_add_units(c, indices, count, *ret);
+}
+
 static int locate(struct call *c, handle_t block, uint64_t offset, Hdfs__LocatedBlock **ret)
 {
     struct block_info info;
@@ -95,6 +129,8 @@ static int locate(struct call *c, handle_t block, uint64_t offset, Hdfs__Located
     struct reader_hint reader = {.node = nodes_find_ip(nn_of(c)->nodes, c->rpc->peer_host),
                                  .rack = c->rack};
     blocks_get(blocks_of(c), block, &info);
+    if (info.ec != 0)
+        return locate_group(c, block, &info, offset, ret);
     size_t count = blocks_locations(blocks_of(c), block, &reader, c->mono_ms, c->env->rng, storages,
                                     MAX_LOCATIONS, &corrupt);
     return status_located_block(c, &info, offset, storages, count, corrupt, ret);
@@ -143,12 +179,12 @@ int status_located_blocks(struct call *c, handle_t file, uint64_t offset, uint64
     const struct inode *inode = ns_inode(ns_of(c), file);
     const handle_t *blocks = ns_blocks(ns_of(c), file);
     uint32_t count = inode->file.block_count;
-    if (inode->file.ec != 0)
-        return fail(&c->err, ERR_UNSUPPORTED, "erasure coded files can not be read yet: inode %llu",
-                    (unsigned long long)inode->id);
+    const struct kept_ec_policy *ec = call_ec_policy(c, file);
     NEW(c, Hdfs__LocatedBlocks, hdfs__located_blocks, res);
     res->under_construction = inode->file.uc != 0;
     *ret = res;
+    if (ec != NULL)
+        TRY(call_ec_message(c, ec, &res->ec_policy));
     if (count == 0)
         return 0;
     handle_t last = blocks[count - 1];
@@ -216,7 +252,7 @@ int status_of(struct call *c, handle_t h, struct slice name, bool locations,
         status->storage_policy = ns_effective_policy(ns_of(c), h);
     set_by_type(c, h, inode, status);
     TRY(set_flags(c, h, status));
-    if (locations && inode_is_file(inode) && inode->file.ec == 0)
+    if (locations && inode_is_file(inode))
         TRY(status_located_blocks(c, h, 0, UINT64_MAX, &status->locations));
     *ret = status;
     return 0;

@@ -49,22 +49,30 @@ int fs_getFsReplicatedBlockStats(struct call *c)
     RESPOND(c, Cp__GetFsReplicatedBlockStatsResponse, cp__get_fs_replicated_block_stats_response);
     struct blocks_stats blocks;
     blocks_stats(blocks_of(c), &blocks);
-    res->low_redundancy = blocks.low_redundancy;
-    res->corrupt_blocks = blocks.corrupt;
-    res->missing_blocks = blocks.missing;
+    res->low_redundancy = blocks.low_redundancy - blocks.groups.low_redundancy;
+    res->corrupt_blocks = blocks.corrupt - blocks.groups.corrupt;
+    res->missing_blocks = blocks.missing - blocks.groups.missing;
     res->missing_repl_one_blocks = blocks.missing_replication_one;
-    res->blocks_in_future = blocks.future_bytes;
-    res->pending_deletion_blocks = blocks.pending_deletion;
+    res->blocks_in_future = blocks.future_bytes - blocks.groups.future_bytes;
+    res->pending_deletion_blocks = blocks.pending_deletion - blocks.groups.pending_deletion;
     res->has_highest_prio_low_redundancy_blocks = true;
-    res->highest_prio_low_redundancy_blocks = blocks.highest_priority;
+    res->highest_prio_low_redundancy_blocks =
+        blocks.highest_priority - blocks.groups.highest_priority;
     return 0;
 }
 
 int fs_getFsECBlockGroupStats(struct call *c)
 {
     RESPOND(c, Cp__GetFsECBlockGroupStatsResponse, cp__get_fs_ecblock_group_stats_response);
+    struct blocks_stats blocks;
+    blocks_stats(blocks_of(c), &blocks);
+    res->low_redundancy = blocks.groups.low_redundancy;
+    res->corrupt_blocks = blocks.groups.corrupt;
+    res->missing_blocks = blocks.groups.missing;
+    res->blocks_in_future = blocks.groups.future_bytes;
+    res->pending_deletion_blocks = blocks.groups.pending_deletion;
     res->has_highest_prio_low_redundancy_blocks = true;
-    /* there are no block groups: all zero; the line is there as Hadoop's */
+    res->highest_prio_low_redundancy_blocks = blocks.groups.highest_priority;
     return 0;
 }
 

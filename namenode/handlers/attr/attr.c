@@ -83,9 +83,10 @@ int fs_setReplication(struct call *c)
     TRY(call_resolve(c, req->src, PATH_WRITE, &r));
     handle_t h = resolved_last(&r);
     TRY(call_check_access(c, &r, (struct ns_want){.target = ACCESS_WRITE}));
-    res->result = h != 0 && inode_is_file(ns_inode(ns_of(c), h));
-    if (!res->result || ns_inode(ns_of(c), h)->file.ec != 0)
-        return 0; /* false for what is no file; an erasure coded file stays as it is */
+    res->result =
+        h != 0 && inode_is_file(ns_inode(ns_of(c), h)) && ns_inode(ns_of(c), h)->file.ec == 0;
+    if (!res->result)
+        return 0;
     TRY(call_check_replication_quota(c, &r, req->replication));
     struct edit e = {.code = OP_set_replication};
     e.set_replication.path = slice_of(r.text);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "namenode/handlers/call.h"
+#include "namenode/state/state.h"
 
 #define QUOTA_KEEP  INT64_MAX /* "don't change" of the call */
 #define QUOTA_RESET (-1)
@@ -18,7 +19,9 @@ int call_check_space_quota(struct call *c, const struct resolved *file, int64_t 
 {
     handle_t h = resolved_last(file);
     struct ns_usage more = {0};
-    ns_usage_add(&more, bytes, ns_inode(ns_of(c), h)->file.replication,
+    const struct inode_file *f = &ns_inode(ns_of(c), h)->file;
+    const struct ec_policy *ec = f->ec == 0 ? NULL : kept_ec(nn_of(c)->kept, f->ec);
+    ns_usage_add(&more, bytes, ec == NULL ? f->replication : ec_units(ec),
                  ns_effective_policy(ns_of(c), h));
     return ns_check_quota(ns_of(c), file, file->depth, &more, 0, &c->err);
 }

@@ -164,6 +164,7 @@ static int named_storages(struct call *c, const Dp__CommitBlockSynchronizationRe
                           uint32_t **ret, size_t *ret_count)
 {
     uint32_t *out = arena_array(arena_of(c), uint32_t, req->n_new_targets);
+    bool striped = ec_is_striped_id(req->block->block_id);
     size_t n = 0;
     if (out == NULL)
         return call_no_memory(c);
@@ -171,7 +172,7 @@ static int named_storages(struct call *c, const Dp__CommitBlockSynchronizationRe
         uint32_t node = nodes_find(nn_of(c)->nodes, req->new_targets[i]->datanode_uuid);
         uint32_t storage =
             node == 0 ? 0 : nodes_find_storage(nn_of(c)->nodes, node, req->new_target_storages[i]);
-        if (storage != 0)
+        if (storage != 0 || striped) /* of a group each has its place */
             out[n++] = storage;
     }
     *ret = out;

@@ -12,7 +12,7 @@ static bool sufficiently_replicated(struct call *c, handle_t block)
     struct replica_counts n;
     blocks_count(blocks_of(c), block, &n);
     uint32_t usable = replica_counts_usable(&n);
-    return usable >= c->env->settings->replication_min ||
+    return usable >= blocks_units_minimum(blocks_of(c), block) ||
            usable >= nodes_live_count(nn_of(c)->nodes);
 }
 
@@ -55,11 +55,10 @@ static int check_append(struct call *c, const struct resolved *r, const char *ho
                     "Failed to append to non-existent file %s for client %s", r->text,
                     c->rpc->peer_host);
     TRY(ns_check_file(ns_of(c), r, &c->err));
-    if (ns_inode(ns_of(c), file)->file.ec != 0)
+    if (ns_inode(ns_of(c), file)->file.ec != 0 && !new_block)
         return fail(&c->err, ERR_UNSUPPORTED,
-                    new_block ? "Append on EC file is not available"
-                              : "Append on EC file without new block is not supported. Use "
-                                "NEW_BLOCK create flag while appending file.");
+                    "Append on EC file without new block is not supported. Use NEW_BLOCK create "
+                    "flag while appending file.");
     if (ns_inode(ns_of(c), file)->file.policy == LAZY_PERSIST_POLICY)
         return fail(&c->err, ERR_UNSUPPORTED, "Cannot append to lazy persist file %s", r->text);
     TRY(lease_check_other_writer(c, r, holder, "APPEND_FILE"));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "namenode/handlers/file/internal.h"
+#include "namenode/state/state.h"
 
 uint32_t node_named(const struct call *c, const Hdfs__DatanodeInfo *info)
 {
@@ -27,12 +28,43 @@ int nodes_named(struct call *c, Hdfs__DatanodeInfo *const *list, size_t count, u
     return 0;
 }
 
+static size_t nodes_favored(struct call *c, const Cp__AddBlockRequest *req, uint32_t *ret,
+                            size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < req->n_favored_nodes && count < max; i++) {
+        uint32_t node = nodes_find_host(nn_of(c)->nodes, req->favored_nodes[i]);
+        if (node != 0)
+            ret[count++] = node;
+    }
+    return count;
+}
+
+/* A group is of use with its data units alone. */
+static int check_enough(struct call *c, const Cp__AddBlockRequest *req,
+                        const struct kept_ec_policy *ec, size_t found)
+{
+    uint32_t least = ec != NULL ? ec->data_units : c->env->settings->replication_min;
+    char excluded[24] = "no";
+    if (found >= least)
+        return 0;
+    if (req->n_exclude_nodes > 0)
+        snprintf(excluded, sizeof(excluded), "%zu", req->n_exclude_nodes);
+    return fail(&c->err, ERR_IO,
+                "File %s could only be written to %zu of the %u %s%s. There are %u datanode(s) "
+                "running and %s node(s) are excluded in this operation.",
+                req->src, found, least, ec != NULL ? "required nodes for " : "minReplication nodes",
+                ec != NULL ? ec->name : "", nodes_live_count(nn_of(c)->nodes), excluded);
+}
+
 static int choose_targets(struct call *c, const Cp__AddBlockRequest *req, handle_t file,
                           uint32_t *targets, size_t *ret_count)
 {
     const struct inode *inode = ns_inode(ns_of(c), file);
+    const struct kept_ec_policy *ec = call_ec_policy(c, file);
     uint32_t favored[16], *excluded;
-    struct place_request place = {.wanted = inode->file.replication,
+    struct place_request place = {.wanted = ec != NULL ? ec->data_units + ec->parity_units
+                                                       : inode->file.replication,
                                   .block_size = inode->file.block_size,
                                   .favored = favored,
                                   .policy = ns_effective_policy(ns_of(c), file),
@@ -44,27 +76,14 @@ static int choose_targets(struct call *c, const Cp__AddBlockRequest *req, handle
     place.writer_node = nodes_find_ip(nn_of(c)->nodes, ip);
     TRY(nodes_named(c, req->exclude_nodes, req->n_exclude_nodes, &excluded, &place.excluded_count));
     place.excluded = excluded;
-    for (size_t i = 0; i < req->n_favored_nodes && place.favored_count < ARRAY_SIZE(favored); i++) {
-        uint32_t node = nodes_find_host(nn_of(c)->nodes, req->favored_nodes[i]);
-        if (node != 0)
-            favored[place.favored_count++] = node;
-    }
+    place.favored_count = nodes_favored(c, req, favored, ARRAY_SIZE(favored));
     for (size_t i = 0; i < req->n_flags; i++)
         place.flags |= req->flags[i] == HDFS__ADD_BLOCK_FLAG__NO_LOCAL_WRITE
                            ? PLACE_NO_LOCAL_WRITE
                            : PLACE_IGNORE_CLIENT_LOCALITY;
-    *ret_count = blocks_place(blocks_of(c), &place, c->mono_ms, c->env->rng, targets);
-    if (*ret_count < c->env->settings->replication_min) {
-        char count[24] = "no";
-        if (req->n_exclude_nodes > 0)
-            snprintf(count, sizeof(count), "%zu", req->n_exclude_nodes);
-        return fail(&c->err, ERR_IO,
-                    "File %s could only be written to %zu of the %u minReplication nodes. There "
-                    "are %u datanode(s) running and %s node(s) are excluded in this operation.",
-                    req->src, *ret_count, c->env->settings->replication_min,
-                    nodes_live_count(nn_of(c)->nodes), count);
-    }
-    return 0;
+    *ret_count = (ec != NULL ? blocks_place_units : blocks_place)(blocks_of(c), &place, c->mono_ms,
+                                                                  c->env->rng, targets);
+    return check_enough(c, req, ec, *ret_count);
 }
 
 /* What the client's `previous` says of its last block. *ret_retry: the last block is the answer
@@ -101,14 +120,38 @@ int answer_block(struct call *c, handle_t file, handle_t block, Hdfs__LocatedBlo
     struct block_info info;
     struct expected_replica expected[MAX_TARGETS];
     uint32_t storages[MAX_TARGETS];
+    uint8_t indices[MAX_TARGETS];
     blocks_get(blocks_of(c), block, &info);
     size_t count = blocks_expected(blocks_of(c), block, expected, MAX_TARGETS);
     if (count > MAX_TARGETS)
         count = MAX_TARGETS;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         storages[i] = expected[i].storage;
+        indices[i] = expected[i].index;
+    }
     uint64_t offset = ns_file_length(ns_of(c), file) - info.length;
-    return status_located_block(c, &info, offset, storages, count, false, ret);
+    TRY(status_located_block(c, &info, offset, storages, count, false, ret));
+    return info.ec == 0 ? 0 : status_add_units(c, indices, count, *ret);
+}
+
+/* Ids of groups come in steps of 16; old NameNodes drew ids of any sign, so that one may be taken.
+ */
+static int next_group_id(struct call *c, uint64_t *ret)
+{
+    uint64_t id = ec_group_id(nn_of(c)->last_striped_block_id);
+    bool taken = true;
+    while (taken) {
+        id += EC_MAX_UNITS;
+        taken = false;
+        for (unsigned i = 0; i < EC_MAX_UNITS; i++)
+            taken |= blocks_find(blocks_of(c), id + i) != 0;
+        if (!ec_is_striped_id(id))
+            return fail(&c->err, ERR_IO,
+                        "All negative block group IDs are used, growing into positive IDs, which "
+                        "might conflict with non-erasure coded blocks.");
+    }
+    *ret = id;
+    return 0;
 }
 
 /* A new id, a new stamp and the block itself: three records, as Hadoop writes them. */
@@ -117,7 +160,10 @@ static int allocate_block(struct call *c, const struct resolved *r, struct edit_
     handle_t file = resolved_last(r), last = block_from_end(c, file, 0);
     struct edit_block previous;
     struct edit e = {.code = OP_allocate_block_id};
-    e.allocate_block_id.block_id = ret->id = nn_of(c)->last_block_id + 1;
+    ret->id = nn_of(c)->last_block_id + 1;
+    if (ns_inode(ns_of(c), file)->file.ec != 0)
+        TRY(next_group_id(c, &ret->id));
+    e.allocate_block_id.block_id = ret->id;
     TRY(call_commit(c, &e));
     e = (struct edit){.code = OP_set_genstamp_v2};
     e.set_genstamp_v2.genstamp = ret->genstamp = nn_of(c)->generation_stamp + 1;
@@ -187,6 +233,8 @@ int fs_abandonBlock(struct call *c)
     TRY(writer_file(c, req->src, req->has_file_id ? req->file_id : 0, req->holder, &r));
     handle_t file = resolved_last(&r), last = block_from_end(c, file, 0);
     struct block_info info = {0};
+    if (ns_inode(ns_of(c), file)->file.ec != 0)
+        return 0; /* a group stays: its writer goes on with other nodes */
     if (last != 0)
         blocks_get(blocks_of(c), last, &info);
     if (last == 0 || info.id != req->b->block_id)

@@ -61,7 +61,9 @@ int fs_getAdditionalDatanode(struct call *c)
     }
     place.chosen = storages;
     place.chosen_count = n;
-    n += blocks_place(blocks_of(c), &place, c->mono_ms, c->env->rng, storages + n);
+    bool striped = ns_inode(ns_of(c), resolved_last(&r))->file.ec != 0;
+    n += (striped ? blocks_place_units : blocks_place)(blocks_of(c), &place, c->mono_ms,
+                                                       c->env->rng, storages + n);
     struct block_info info = {.id = req->blk->block_id,
                               .generation_stamp = req->blk->generation_stamp,
                               .length = req->blk->num_bytes};
@@ -99,6 +101,16 @@ static int check_uc_block(struct call *c, const Hdfs__ExtendedBlock *block, cons
     return 0;
 }
 
+/* Of a group all indices, each with its token. */
+static int name_units(struct call *c, handle_t block, Hdfs__LocatedBlock *located)
+{
+    uint8_t indices[EC_MAX_UNITS];
+    const struct ec_policy *ec = blocks_ec_policy(blocks_of(c), block);
+    for (unsigned i = 0; i < EC_MAX_UNITS; i++)
+        indices[i] = (uint8_t)i;
+    return ec == NULL ? 0 : status_add_units(c, indices, ec_units(ec), located);
+}
+
 int fs_updateBlockForPipeline(struct call *c)
 {
     REQUEST(c, Cp__UpdateBlockForPipelineRequest);
@@ -113,7 +125,8 @@ int fs_updateBlockForPipeline(struct call *c)
     struct block_info info = {.id = req->block->block_id,
                               .generation_stamp = nn_of(c)->generation_stamp,
                               .length = req->block->num_bytes};
-    return status_located_block(c, &info, UINT64_MAX, NULL, 0, false, &res->block);
+    TRY(status_located_block(c, &info, UINT64_MAX, NULL, 0, false, &res->block));
+    return name_units(c, block, res->block);
 }
 
 static int check_renewed(struct call *c, const Cp__UpdatePipelineRequest *req,
@@ -160,7 +173,7 @@ int fs_updatePipeline(struct call *c)
         uint32_t node = nodes_find(nn_of(c)->nodes, req->new_nodes[i]->datanode_uuid);
         uint32_t storage =
             node == 0 ? 0 : nodes_find_storage(nn_of(c)->nodes, node, req->storage_ids[i]);
-        if (storage != 0)
+        if (storage != 0 || info.ec != 0) /* of a group each has its place; unknown: nobody */
             storages[n++] = storage;
     }
     handle_t file = blocks_owner(blocks_of(c), block);

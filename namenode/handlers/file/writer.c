@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "namenode/handlers/file/internal.h"
+#include "namenode/state/state.h"
 
 /* "<path> (inode N) [Lease.  Holder: H, pending creates: n]" */
 static const char *lease_text(struct call *c, const char *path, uint64_t file_id,
@@ -78,15 +79,20 @@ bool same_block(const struct call *c, const Hdfs__ExtendedBlock *named, handle_t
     return info.id == named->block_id && info.generation_stamp == named->generation_stamp;
 }
 
-/* Longer than a block of the file no writer makes one. */
+/* Longer than a block of the file no writer makes one; a group has a block of data a data unit. */
 int check_told_length(struct call *c, handle_t file, uint64_t block_id, uint64_t length)
 {
     const struct inode_file *f = &ns_inode(ns_of(c), file)->file;
-    if (f->ec != 0 ? length <= INT64_MAX : length <= f->block_size)
+    const struct ec_policy *ec = f->ec == 0 ? NULL : kept_ec(nn_of(c)->kept, f->ec);
+    uint64_t most;
+    if (__builtin_mul_overflow(f->block_size, ec == NULL ? 1 : ec->data_units, &most) ||
+        most > INT64_MAX)
+        most = INT64_MAX;
+    if (length <= most)
         return 0;
     return fail(&c->err, ERR_ILLEGAL_ARGUMENT,
                 "blk_%" PRId64 " can not have %" PRIu64 " bytes: the block size is %" PRIu64,
-                (int64_t)block_id, length, f->block_size);
+                (int64_t)block_id, length, most);
 }
 
 /* Takes the length and stamp that the client tells of its last block. */

@@ -103,6 +103,25 @@ static int push(struct call *c, Np__BlockWithLocations ***list, size_t *count, s
 }
 
 /* *ret NULL: the node holds no good replica of it. */
+/* Of a group: which internal block is where, and what a balancer needs to know to weigh them. */
+static int add_units(struct call *c, handle_t block, const struct replica_info *replicas,
+                     size_t count, Np__BlockWithLocations *b)
+{
+    const struct ec_policy *ec = blocks_ec_policy(blocks_of(c), block);
+    uint8_t *indices = arena_array(arena_of(c), uint8_t, count);
+    if (ec == NULL)
+        return 0;
+    if (indices == NULL)
+        return call_no_memory(c);
+    for (size_t i = 0; i < count; i++)
+        indices[i] = replicas[i].index;
+    b->has_indices = b->has_data_block_num = b->has_cell_size = true;
+    b->indices = (ProtobufCBinaryData){count, indices};
+    b->data_block_num = ec->data_units;
+    b->cell_size = ec->cell_size;
+    return 0;
+}
+
 static int locate(struct call *c, handle_t block, const struct block_info *info, uint32_t node,
                   Np__BlockWithLocations **ret)
 {
@@ -124,6 +143,7 @@ static int locate(struct call *c, handle_t block, const struct block_info *info,
         if (replicas[i].corrupt || replicas[i].excess)
             continue;
         here |= s->node == node;
+        replicas[n] = replicas[i];
         b->datanode_uuids[n] = nodes_at(nodes, s->node)->uuid;
         b->storage_uuids[n] = s->uuid;
         b->storage_types[n++] = (Hdfs__StorageType)s->type;
@@ -135,7 +155,7 @@ static int locate(struct call *c, handle_t block, const struct block_info *info,
     id->num_bytes = info->length;
     b->block = id;
     *ret = here ? b : NULL;
-    return 0;
+    return add_units(c, block, replicas, n, b);
 }
 
 static bool is_hot(struct call *c, const Np__GetBlocksRequest *req, handle_t owner)
@@ -153,14 +173,16 @@ static int visit(struct call *c, const Np__GetBlocksRequest *req, struct blocks_
     struct block_info info;
     Np__BlockWithLocations *b = NULL;
     blocks_get(blocks_of(c), block, &info);
-    if (info.state != BLOCK_COMPLETE || info.ec != 0 || info.length < req->min_block_size)
+    const struct ec_policy *ec = blocks_ec_policy(blocks_of(c), block);
+    if (info.state != BLOCK_COMPLETE || (info.ec != 0 && ec == NULL) ||
+        info.length < req->min_block_size)
         return 0;
     TRY(locate(c, block, &info, p->node, &b));
     if (b == NULL)
         return 0;
     if (is_hot(c, req, info.owner))
         return push(c, &p->hot, &p->hot_count, &p->hot_room, b);
-    p->bytes += info.length;
+    p->bytes += info.length / (ec == NULL ? 1 : ec->data_units); /* what an internal one has */
     return push(c, &p->found, &p->found_count, &p->found_room, b);
 }
 
@@ -204,7 +226,8 @@ static int answer(struct call *c, const Np__GetBlocksRequest *req, struct blocks
     RESPOND(c, Np__GetBlocksResponse, np__get_blocks_response);
     NEW(c, Np__BlocksWithLocations, np__blocks_with_locations, blocks);
     for (size_t i = 0; i < p->hot_count && p->bytes < req->size; i++) {
-        p->bytes += p->hot[i]->block->num_bytes;
+        const Np__BlockWithLocations *b = p->hot[i];
+        p->bytes += b->block->num_bytes / (b->has_data_block_num ? b->data_block_num : 1);
         TRY(push(c, &p->found, &p->found_count, &p->found_room, p->hot[i]));
     }
     blocks->blocks = p->found;
