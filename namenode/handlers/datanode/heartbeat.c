@@ -4,7 +4,12 @@
 #include "common/obs/obs.h"
 #include "namenode/handlers/datanode/internal.h"
 
-enum { MAX_COPIES = 64, MAX_INVALIDATES = 1000, MAX_STORAGES = NODE_STORAGES_MAX };
+enum {
+    MAX_COPIES = 64,
+    MAX_INVALIDATES = 1000,
+    MAX_STORAGES = NODE_STORAGES_MAX,
+    MAX_COMMANDS = 4
+};
 
 static int add_command(struct call *c, Dp__DatanodeCommand__Type type, Dp__DatanodeCommand **ret)
 {
@@ -83,11 +88,12 @@ static int add_block(struct call *c, Dp__BlockCommand *body, const struct node_b
     return 0;
 }
 
-static int order_copies(struct call *c, uint32_t node, Dp__SendHeartbeatResponse *res)
+static int order_copies(struct call *c, uint32_t node, uint32_t max, Dp__SendHeartbeatResponse *res)
 {
     struct node_copy_order orders[MAX_COPIES];
     Dp__DatanodeCommand *command = NULL;
-    uint32_t n = nodes_take_copies(nn_of(c)->nodes, node, orders, MAX_COPIES);
+    uint32_t n =
+        nodes_take_copies(nn_of(c)->nodes, node, orders, max < MAX_COPIES ? max : MAX_COPIES);
     if (n == 0)
         return 0;
     TRY(block_command(c, DP__BLOCK_COMMAND__ACTION__TRANSFER, n, &command));
@@ -95,6 +101,14 @@ static int order_copies(struct call *c, uint32_t node, Dp__SendHeartbeatResponse
         TRY(add_block(c, command->blk_cmd, &orders[i].block, orders[i].targets,
                       orders[i].target_count));
     res->cmds[res->n_cmds++] = command;
+    return 0;
+}
+
+static int order_rebuilds(struct call *c, uint32_t node, uint32_t max,
+                          Dp__SendHeartbeatResponse *res)
+{
+    TRY(rebuild_orders(c, node, max, &res->cmds[res->n_cmds]));
+    res->n_cmds += res->cmds[res->n_cmds] != NULL;
     return 0;
 }
 
@@ -221,7 +235,7 @@ int dn_sendHeartbeat(struct call *c)
     status->state = DP__NNHASTATUS_HEARTBEAT__STATE__ACTIVE;
     status->txid = nn_of(c)->last_txid;
     res->ha_status = status;
-    res->cmds = arena_array(arena_of(c), Dp__DatanodeCommand *, 3);
+    res->cmds = arena_array(arena_of(c), Dp__DatanodeCommand *, MAX_COMMANDS);
     if (res->cmds == NULL)
         return call_no_memory(c);
     TRY(check_allowed(c, req->registration->datanode_id));
@@ -246,7 +260,9 @@ int dn_sendHeartbeat(struct call *c)
         res->n_cmds = 1;
         return 0;
     }
-    TRY(order_copies(c, node, res));
+    struct node_share share = nodes_stream_share(nn_of(c)->nodes, node);
+    TRY(order_copies(c, node, share.copies, res));
+    TRY(order_rebuilds(c, node, share.rebuilds, res));
     TRY(order_invalidates(c, node, res));
     return order_bandwidth(c, node, res);
 }

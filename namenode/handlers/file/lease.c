@@ -54,6 +54,48 @@ static int drop_last(const struct release *r, const char *path, struct err *err)
     return commit_edit(r->env, made, &e, err);
 }
 
+/* Of a group that is being written: what is known to be there, and how many nodes could answer. */
+struct group_hope {
+    unsigned units, nodes_alive, data_units;
+    bool readable; /* some bytes from its start on could be read */
+    bool any_bytes;
+};
+
+static struct group_hope hope_of(const struct nn *nn, handle_t block, const struct ec_policy *ec)
+{
+    struct expected_replica expected[EC_MAX_UNITS];
+    struct group_hope hope = {.data_units = ec->data_units};
+    uint64_t lengths[EC_MAX_UNITS] = {0};
+    uint32_t present = 0;
+    size_t count = blocks_expected(nn->blocks, block, expected, EC_MAX_UNITS);
+    for (size_t i = 0; i < count && i < EC_MAX_UNITS; i++) {
+        const struct node_storage *s = nodes_storage(nn->nodes, expected[i].storage);
+        unsigned index = expected[i].index & (EC_MAX_UNITS - 1);
+        hope.nodes_alive += nodes_at(nn->nodes, s->node)->alive;
+        hope.units += (present >> index & 1) == 0;
+        present |= 1u << index;
+        if (expected[i].reported && expected[i].length > lengths[index])
+            lengths[index] = expected[i].length;
+        hope.any_bytes |= lengths[index] > 0;
+    }
+    hope.readable = ec_safe_length(ec, lengths, present) > 0;
+    return hope;
+}
+
+/* As long as too few nodes answer nothing happens but this line, each time it is tried. */
+static void warn_of_group(const struct nn *nn, handle_t block, const struct block_info *info)
+{
+    const struct ec_policy *ec = blocks_ec_policy(nn->blocks, block);
+    if (ec == NULL)
+        return;
+    struct group_hope hope = hope_of(nn, block, ec);
+    if (hope.nodes_alive < hope.data_units)
+        log_warn("a block group can't be recovered while too few of its nodes are there "
+                 "block=%" PRId64 " inode=%" PRIu64 " alive=%u needed=%u",
+                 (int64_t)info->id, ns_inode(nn->ns, info->owner)->id, hope.nodes_alive,
+                 hope.data_units);
+}
+
 int lease_start_recovery(const struct handler_env *env, handle_t block, uint64_t recovery_id,
                          int64_t mono_ms, struct err *err)
 {
@@ -67,6 +109,7 @@ int lease_start_recovery(const struct handler_env *env, handle_t block, uint64_t
     log_info("block recovery started block=%" PRIu64 " id=%" PRIu64 " leader=%s:%u", info.id,
              recovery_id, leader != 0 ? nodes_at(nn->nodes, leader)->ip : "none",
              leader != 0 ? nodes_at(nn->nodes, leader)->xfer_port : 0);
+    warn_of_group(nn, block, &info);
     return 0;
 }
 
@@ -98,13 +141,28 @@ static int take_over(const struct release *r, const char *path, struct err *err)
 }
 
 /* Nobody ever told that it has the block, and nobody will: its writer was gone before the first
- * byte, or the NameNode before it knew where. */
+ * byte, or the NameNode before it knew where. Or all that is told of a group is too little to read
+ * even its first byte. */
 static bool never_written(const struct release *r, handle_t block)
 {
-    const struct blocks *b = r->env->nn->blocks;
+    const struct nn *nn = r->env->nn;
+    const struct blocks *b = nn->blocks;
+    const struct ec_policy *ec = blocks_ec_policy(b, block);
     struct expected_replica expected[1];
-    return blocks_length(b, block) == 0 && blocks_expected(b, block, expected, 1) == 0 &&
-           blocks_heard_all(b, r->mono_ms);
+    if (blocks_length(b, block) != 0 || !blocks_heard_all(b, r->mono_ms))
+        return false;
+    size_t count = blocks_expected(b, block, expected, 1);
+    if (count == 0 || ec == NULL)
+        return count == 0;
+    struct group_hope hope = hope_of(nn, block, ec);
+    struct nodes_stats nodes;
+    nodes_stats(nn->nodes, r->mono_ms, &nodes);
+    if (hope.units >= hope.data_units || hope.readable || (hope.any_bytes && nodes.dead > 0))
+        return false; /* who is away may have the rest */
+    log_warn("a block group is dropped: too few of its internal blocks were ever written to read "
+             "anything of it inode=%" PRIu64 " units=%u needed=%u",
+             ns_inode(nn->ns, r->file)->id, hope.units, hope.data_units);
+    return true;
 }
 
 /* What Hadoop's internalReleaseLease demands of the blocks before the last. *ret_all: they and the
