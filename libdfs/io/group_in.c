@@ -135,12 +135,23 @@ static unsigned choose(const struct group_in *g, unsigned i)
     return (unsigned)__builtin_ctzll(left);
 }
 
+/* How far a stream of unit i will be of use. In the last stripe just what is needed for others is
+ * read of it, and that is told each time. */
+static uint64_t stream_end(const struct group_in *g, unsigned i)
+{
+    const struct ec_policy *p = &g->group->policy;
+    bool data = i < p->data_units;
+    if (g->end - g->stripe.start > (uint64_t)p->cell_size * p->data_units)
+        return rd_unit_end(g->group, i, g->end, !data || g->stripe.missing != 0);
+    bool behind = g->stripe.start + (i + 1) * (uint64_t)p->cell_size <= g->position;
+    return data && !behind ? rd_unit_end(g->group, i, g->end, false) : 0;
+}
+
 /* A stream of unit i from byte `at` of its block on, at least up to `least`. */
 static int open_stream(struct group_in *g, unsigned i, uint64_t at, uint64_t least, struct err *err)
 {
     struct unit *u = &g->units[i];
-    bool coded = i >= g->group->policy.data_units || g->stripe.missing != 0;
-    uint64_t to = rd_unit_end(g->group, i, g->end, coded);
+    uint64_t to = stream_end(g, i);
     Hdfs__ExtendedBlock internal = rd_internal_block(g->group, g->block, i);
     const Rpc__Token *token = g->block->block_token;
     u->node = choose(g, i);

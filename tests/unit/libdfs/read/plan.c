@@ -112,11 +112,20 @@ Test(plan, unsupported_files_are_named)
     struct err err = {0};
     Hdfs__LocatedBlocks blocks = HDFS__LOCATED_BLOCKS__INIT;
     Hdfs__ErasureCodingPolicy policy = HDFS__ERASURE_CODING_POLICY__INIT;
+    Hdfs__ECSchema schema = HDFS__ECSCHEMA__INIT;
     cr_assert_eq(rd_check_supported(&blocks, &err), 0);
-    policy.name = (char *)"RS-6-3-1024k";
+    policy.id = 1; /* the rest of a built-in one is known */
     blocks.ec_policy = &policy;
+    cr_assert_eq(rd_check_supported(&blocks, &err), 0);
+    policy.id = 64;
+    policy.schema = &schema;
+    schema.codec_name = (char *)"turbo";
+    schema.data_units = 3;
+    schema.parity_units = 2;
+    policy.has_cell_size = true;
+    policy.cell_size = 65536;
     cr_assert_eq(rd_check_supported(&blocks, &err), ERR_UNSUPPORTED);
-    cr_assert_not_null(strstr(err.text, "RS-6-3-1024k"));
+    cr_assert_not_null(strstr(err.text, "turbo"));
 }
 
 Test(choose, order_of_the_server_without_dead_and_tried)
