@@ -229,6 +229,7 @@ static int serve_turn(struct actor *a, struct err *err)
         a->next_heartbeat_ms = now_ms + interval_ms;
         lifeline_postpone(a, now_ms);
         TRY(heartbeat_send(a, err));
+        metric_add(METRIC_heartbeats_sent, 1);
         note_reachable(a);
     }
     if (a->register_again)

@@ -274,7 +274,7 @@ void control_configure(struct control *c, const struct conf *now, enum conf_key 
 {
     switch (key) {
     case CONF_heartbeat_interval:
-        atomic_store(&c->heartbeat_ms, conf_ms(now, key));
+        atomic_store(&c->heartbeat_ms, conf_ms(now, key) > 0 ? conf_ms(now, key) : 1);
         break;
     case CONF_dn_report_interval:
         atomic_store(&c->report_ms, conf_ms(now, key));

@@ -193,6 +193,7 @@ int full_report_send(struct actor *a, struct err *err)
     int rc = collect(f, err);
     if (rc == 0)
         rc = send_all(f, &arena, err);
+    metric_add(METRIC_full_reports_sent, rc == 0);
     if (rc == 0)
         log_info("full block report sent namenode=%s pool=%s replicas=%llu storages=%zu ms=%lld",
                  a->name, pool_id(a->pool), (unsigned long long)f->total, f->volume_count,

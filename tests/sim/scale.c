@@ -13,7 +13,7 @@
 enum {
     RACK = 40,
     SPREAD = 7 * RACK + 1,
-    SLICE = 1500,
+    SLICE = 1000,
     BUDGET = 2000,
     ENTRY = 40,
     LENGTH = 128 << 20
@@ -33,7 +33,7 @@ struct scale {
 
 struct lap {
     double cpu, longest;
-    uint64_t slices;
+    uint64_t slices, over; /* of 2 ms */
 };
 
 static double cpu_s(void)
@@ -49,6 +49,7 @@ static void lap_add(struct lap *l, double since)
     l->cpu += took;
     l->longest = took > l->longest ? took : l->longest;
     l->slices++;
+    l->over += took > 0.002;
 }
 
 static double resident_mb(void)
@@ -177,8 +178,9 @@ static void run_ticks(struct scale *s, struct lap *l)
 
 static void show(const char *what, const struct lap *l, double count)
 {
-    printf("%-34s %8.2f s CPU, %7.0f ns each, longest slice %7.2f ms\n", what, l->cpu,
-           l->cpu * 1e9 / count, l->longest * 1e3);
+    printf("%-34s %8.2f s CPU, %7.0f ns each, longest slice %5.2f ms, %llu of %llu over 2 ms\n",
+           what, l->cpu, l->cpu * 1e9 / count, l->longest * 1e3, (unsigned long long)l->over,
+           (unsigned long long)l->slices);
     fflush(stdout);
 }
 

@@ -245,6 +245,7 @@ int dn_sendHeartbeat(struct call *c)
         return register_command(c, &res->cmds[0]);
     }
     TRY(take_heartbeat(c, req, node, false));
+    metric_add(METRIC_heartbeats_taken, 1);
     take_slow_reports(c, req, node);
     res->has_is_slownode = true;
     res->is_slownode = nodes_at(nn_of(c)->nodes, node)->slow;

@@ -17,7 +17,7 @@ struct report_progress {
     size_t next;                 /* of req->reports */
     struct block_report *report; /* of the storage under way */
 };
-enum { REPORT_TURN = 1500 }; /* replicas, less than a millisecond */
+enum { REPORT_TURN = 1000 }; /* replicas, less than a millisecond */
 
 static int report_begin(struct call *c, uint32_t node, const Dp__StorageBlockReport *report,
                         struct block_report **ret)
@@ -108,6 +108,7 @@ int dn_blockReport(struct call *c)
         return rc;
     if (context == NULL || context->cur_rpc + 1 >= context->total_rpcs)
         nodes_end_report_lease(nn_of(c)->nodes, node);
+    metric_add(METRIC_full_reports_taken, context == NULL || context->cur_rpc == 0);
     return finalize_command(c, &res->cmd);
 }
 

@@ -265,7 +265,7 @@ Test(conf, bad_values_name_key_value_and_file_and_change_nothing)
         {"dfs.blocksize", "-1", "not between 1"},
         {"dfs.heartbeat.interval", "soon", "not a time"},
         {"dfs.heartbeat.interval", "3 weeks", "not a time"},
-        {"dfs.heartbeat.interval", "500ms", "not between 1 and 86400 seconds"},
+        {"dfs.namenode.redundancy.interval.seconds", "500ms", "not between 1 and 86400 seconds"},
         {"dfs.heartbeat.interval", "9223372036854775807", "not a time"},
         {"dfs.permissions.enabled", "yes", "not true or false"},
         {"dfs.permissions", "1", "not true or false"},
