@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "namenode/fsck/internal.h"
+#include "namenode/state/state.h"
 
 /* In the name space security; forbids reading to the superuser. */
 #define UNREADABLE "hdfs.unreadable.by.superuser"
@@ -16,6 +17,12 @@ enum { FILES_A_DOT = 100, BLOCK_COST = 3 };
 static struct fsck_sums *sums_of(struct fsck *f, const struct inode *file)
 {
     return file->file.ec != 0 ? &f->striped : &f->replicated;
+}
+
+/* Those of the file that is being looked at. */
+static struct fsck_sums *file_sums(struct fsck *f)
+{
+    return f->file.striped ? &f->striped : &f->replicated;
 }
 
 static int check_readable(struct fsck *f, handle_t file)
@@ -62,8 +69,8 @@ static void say_file(struct fsck *f, handle_t h, uint64_t length, uint32_t count
     const struct inode *file = ns_inode(f->nn->ns, h);
     fsck_say(f, "%.*s %" PRIu64 " bytes, ", PATH(f), length);
     if (file->file.ec != 0) {
-        struct slice name = ns_ec_policy_name(f->nn->ns, file->parent);
-        fsck_say(f, "erasure-coded: policy=%.*s,", (int)name.size, (const char *)name.data);
+        const struct kept_ec_policy *policy = kept_find_policy_id(f->nn->kept, file->file.ec);
+        fsck_say(f, "erasure-coded: policy=%s,", policy == NULL ? "" : policy->name);
     } else {
         fsck_say(f, "replicated: replication=%u,", file->file.replication);
     }
@@ -77,7 +84,8 @@ int fsck_file_begin(struct fsck *f, handle_t h, size_t *budget)
     struct fsck_sums *s = sums_of(f, file);
     uint64_t length = ns_file_length(f->nn->ns, h);
     TRY(check_readable(f, h));
-    f->file = (struct fsck_file){.is_open = file->file.uc != 0, .report = f->file.report};
+    f->file = (struct fsck_file){
+        .is_open = file->file.uc != 0, .striped = file->file.ec != 0, .report = f->file.report};
     buf_clear(&f->file.report);
     listed_blocks(f, file, ns_blocks(f->nn->ns, h), length);
     uint32_t count = f->file.end - f->file.at, cost = count / 16;
@@ -118,16 +126,17 @@ static void add_counts(struct fsck_sums *s, const struct fsck_counts *n, uint32_
 static void say_under(struct fsck *f, const struct block_info *b, const struct fsck_counts *n,
                       uint32_t wanted)
 {
-    f->replicated.missing_replicas += wanted - fsck_total(n);
-    f->replicated.under++;
+    struct fsck_sums *s = file_sums(f);
+    s->missing_replicas += wanted - fsck_total(n);
+    s->under++;
     f->file.under++;
     if (!f->o.files)
         fsck_say(f, "\n%.*s: ", PATH(f));
     fsck_say(f,
-             " Under replicated %s:blk_%" PRIu64 "_%" PRIu64
+             " Under replicated %s:blk_%" PRId64 "_%" PRIu64
              ". Target Replicas is %u but found %u live replica(s), %u decommissioned "
              "replica(s), %u decommissioning replica(s)",
-             f->nn->identity.block_pool_id, b->id, b->generation_stamp, wanted, n->live,
+             f->nn->identity.block_pool_id, (int64_t)b->id, b->generation_stamp, wanted, n->live,
              n->decommissioned, n->decommissioning);
     if (f->o.maintenance)
         fsck_say(f, "%u, entering maintenance replica(s) and %u in maintenance replica(s).\n",
@@ -139,26 +148,26 @@ static void say_under(struct fsck *f, const struct block_info *b, const struct f
 static void say_misplaced(struct fsck *f, handle_t block, const struct block_info *b,
                           uint32_t racks)
 {
-    f->replicated.misplaced++;
+    file_sums(f)->misplaced++;
     f->file.misplaced++;
     if (!f->o.files)
         fsck_say(f, "%s%.*s: ", f->file.under == 0 ? "\n" : "", PATH(f));
     fsck_say(f,
-             " Replica placement policy is violated for %s:blk_%" PRIu64 "_%" PRIu64
+             " Replica placement policy is violated for %s:blk_%" PRId64 "_%" PRIu64
              ". Block should be additionally replicated on %u more rack(s). Total number of racks "
              "in the cluster: %u\n",
-             f->nn->identity.block_pool_id, b->id, b->generation_stamp, racks,
+             f->nn->identity.block_pool_id, (int64_t)b->id, b->generation_stamp, racks,
              nodes_live_rack_count(f->nn->nodes));
     if (f->o.replicate && !blocks_in_safe_mode(f->nn->blocks)) {
         blocks_look_again(f->nn->blocks, block);
-        f->replicated.queued++;
+        file_sums(f)->queued++;
     }
 }
 
 static void put_block(struct fsck *f, const struct block_info *b)
 {
-    fsck_put(f, &f->file.report, "%u. %s:blk_%" PRIu64 "_%" PRIu64 " len=%" PRIu64, f->file.number,
-             f->nn->identity.block_pool_id, b->id, b->generation_stamp, b->length);
+    fsck_put(f, &f->file.report, "%u. %s:blk_%" PRId64 "_%" PRIu64 " len=%" PRIu64, f->file.number,
+             f->nn->identity.block_pool_id, (int64_t)b->id, b->generation_stamp, b->length);
 }
 
 static void report_block(struct fsck *f, handle_t block, const struct block_info *b, bool missing,
@@ -166,8 +175,8 @@ static void report_block(struct fsck *f, handle_t block, const struct block_info
 {
     bool wanted = f->o.files && f->o.blocks;
     if (missing) {
-        f->replicated.missing++;
-        f->replicated.missing_size += b->length;
+        file_sums(f)->missing++;
+        file_sums(f)->missing_size += b->length;
         f->file.missing++;
         f->file.missing_size += b->length;
     }
@@ -175,55 +184,54 @@ static void report_block(struct fsck *f, handle_t block, const struct block_info
         put_block(f, b);
         if (missing)
             fsck_put(f, &f->file.report, " MISSING!");
-        else
+        if (!missing || f->file.striped)
             fsck_put(f, &f->file.report, " Live_repl=%u", n->live);
-        if (!missing)
+        if (!missing || f->file.striped)
             fsck_put_replicas(f, block, &f->file.report);
         fsck_put(f, &f->file.report, "\n");
     }
     f->file.number++;
 }
 
-static void check_replicated(struct fsck *f, handle_t h, handle_t block)
+static void check_block(struct fsck *f, handle_t h, handle_t block)
 {
     struct block_info b;
     struct fsck_counts n;
-    uint32_t storages[FSCK_MAX_REPLICAS], wanted = ns_inode(f->nn->ns, h)->file.replication;
+    uint32_t storages[FSCK_MAX_REPLICAS], minimum = f->host.replication_min;
+    uint32_t wanted = ns_inode(f->nn->ns, h)->file.replication;
     bool corrupt;
     blocks_get(f->nn->blocks, block, &b);
     fsck_count(f, block, &n);
     size_t count = fsck_locations(f, block, storages, FSCK_MAX_REPLICAS, &corrupt);
-    add_counts(&f->replicated, &n, wanted, f->host.replication_min);
+    struct fsck_sums *s = file_sums(f);
+    if (f->file.striped) {
+        wanted = blocks_units_wanted(f->nn->blocks, block);
+        minimum = blocks_units_minimum(f->nn->blocks, block);
+        if (blocks_ec_policy(f->nn->blocks, block) == NULL) { /* nobody knows what it should have */
+            wanted = n.live;
+            minimum = 0;
+        }
+        corrupt = n.corrupt > 0 && n.live < minimum;
+    }
+    add_counts(s, &n, wanted, minimum);
     if (corrupt) {
-        f->replicated.corrupt++;
-        f->replicated.corrupt_size += b.length;
+        s->corrupt++;
+        s->corrupt_size += b.length;
         f->file.corrupt++;
         f->file.corrupt_size += b.length;
-        fsck_say(f, "\n%.*s: CORRUPT blockpool %s block blk_%" PRIu64 "\n", PATH(f),
-                 f->nn->identity.block_pool_id, b.id);
+        fsck_say(f, "\n%.*s: CORRUPT blockpool %s block blk_%" PRId64 "\n", PATH(f),
+                 f->nn->identity.block_pool_id, (int64_t)b.id);
     }
     uint32_t total = fsck_total(&n);
-    if (total < wanted && total > 0)
+    bool missing = f->file.striped ? total < minimum : total == 0;
+    if (total < wanted && !missing)
         say_under(f, &b, &n, wanted);
-    uint32_t racks = fsck_racks_wanted(f, storages, count, wanted);
+    uint32_t racks = fsck_racks_wanted(f, storages, count, wanted, f->file.striped);
     if (racks > 0)
         say_misplaced(f, block, &b, racks);
     if (f->o.policies)
         fsck_count_types(f, h, storages, count);
-    report_block(f, block, &b, total == 0 && !corrupt, &n);
-}
-
-/* Where the internal blocks of a group are isn't known here: the group counts as whole. */
-static void check_striped(struct fsck *f, handle_t block)
-{
-    struct block_info b;
-    blocks_get(f->nn->blocks, block, &b);
-    f->striped.min++;
-    if (f->o.files && f->o.blocks) {
-        put_block(f, &b);
-        fsck_put(f, &f->file.report, "\n");
-    }
-    f->file.number++;
+    report_block(f, block, &b, missing && !corrupt, &n);
 }
 
 /* The last block while it is being written. */
@@ -261,10 +269,7 @@ void fsck_file_blocks(struct fsck *f, size_t *budget)
         *budget -= *budget < BLOCK_COST ? *budget : BLOCK_COST;
         if (f->file.at + 1 == count && !blocks_is_complete(f->nn->blocks, block))
             continue; /* it is being written */
-        if (file->file.ec != 0)
-            check_striped(f, block);
-        else
-            check_replicated(f, h, block);
+        check_block(f, h, block);
     }
     if (f->file.at < f->file.end)
         return;
@@ -290,7 +295,9 @@ static int salvage(struct fsck *f, handle_t h)
         struct fsck_piece *p = &pieces[r.count++];
         *p = (struct fsck_piece){.offset = offset,
                                  .length = blocks_length(f->nn->blocks, blocks[i])};
-        p->readable = fsck_locations(f, blocks[i], storages, FSCK_MAX_REPLICAS, &p->corrupt) > 0;
+        size_t count = fsck_locations(f, blocks[i], storages, FSCK_MAX_REPLICAS, &p->corrupt);
+        p->readable =
+            count >= (f->file.striped ? blocks_units_minimum(f->nn->blocks, blocks[i]) : 1);
         offset += p->length;
     }
     r.pieces = pieces;
@@ -322,7 +329,7 @@ void fsck_file_end(struct fsck *f)
         say_damage(f, "MISSING", f->file.missing, f->file.missing_size);
         say_damage(f, "CORRUPT", f->file.corrupt, f->file.corrupt_size);
     }
-    f->replicated.corrupt_files++;
+    file_sums(f)->corrupt_files++;
     if (!f->o.move || f->file.is_open || h == 0)
         return;
     if (salvage(f, h) == 0)

@@ -11,7 +11,8 @@ enum { FSCK_MAX_REPLICAS = 1024 };
 /* The replicas of a block, each in one of these. */
 struct fsck_counts {
     uint32_t live, corrupt, excess, decommissioning, decommissioned, entering, maintenance;
-    uint32_t stale; /* of all: on storages without a full report yet */
+    uint32_t stale;     /* of all: on storages without a full report yet */
+    uint32_t redundant; /* of a group: more than one of their index */
 };
 static inline uint32_t fsck_total(const struct fsck_counts *n)
 {
@@ -41,7 +42,7 @@ struct fsck_frame {
 struct fsck_file {
     uint64_t id;
     uint32_t at, end, number; /* blocks; `number` of those reported so far */
-    bool is_open;
+    bool is_open, striped;
     uint32_t missing, corrupt, under, misplaced;
     uint64_t missing_size, corrupt_size;
     struct buf report;
@@ -128,7 +129,7 @@ const char *fsck_type_name(unsigned storage_type);
 /* placed.c */
 /* Racks more that the placement rule wants; 0: it is satisfied. */
 uint32_t fsck_racks_wanted(const struct fsck *f, const uint32_t *storages, size_t count,
-                           uint32_t replication);
+                           uint32_t replication, bool striped);
 void fsck_count_types(struct fsck *f, handle_t file, const uint32_t *storages, size_t count);
 void fsck_say_policies(struct fsck *f);
 

@@ -61,7 +61,7 @@ static void say_block(struct fsck *f, const char *name, handle_t block, const ch
     blocks_get(f->nn->blocks, block, &info);
     fsck_count(f, block, &n);
     fsck_say(f, "Block Id: %s\nBlock belongs to: %s\nNo. of Expected Replica: %u\n", name, path,
-             info.replication);
+             info.ec != 0 ? blocks_units_wanted(f->nn->blocks, block) : info.replication);
     fsck_say(f,
              "No. of live Replica: %u\nNo. of excess Replica: %u\nNo. of stale Replica: %u\n"
              "No. of decommissioned Replica: %u\nNo. of decommissioning Replica: %u\n",
@@ -70,6 +70,8 @@ static void say_block(struct fsck *f, const char *name, handle_t block, const ch
         fsck_say(f, "No. of entering maintenance Replica: %u\nNo. of in maintenance Replica: %u\n",
                  n.entering, n.maintenance);
     fsck_say(f, "No. of corrupted Replica: %u\n", n.corrupt);
+    if (info.ec != 0)
+        fsck_say(f, "No. of redundant Replica: %u\n", n.redundant);
     size_t count = blocks_replicas(f->nn->blocks, block, list, FSCK_MAX_REPLICAS);
     for (size_t i = count < FSCK_MAX_REPLICAS ? count : FSCK_MAX_REPLICAS; i > 0; i--)
         say_state(f, &list[i - 1]);
@@ -81,7 +83,10 @@ static void look_up(struct fsck *f, const char *name, struct arena *arena)
         fsck_say(f, "Incorrect blockId format: %s\n", name);
         return;
     }
-    handle_t block = blocks_find(f->nn->blocks, parse_id(name));
+    uint64_t id = parse_id(name);
+    handle_t block = blocks_find(f->nn->blocks, id);
+    if (block == 0 && ec_is_striped_id(id)) /* an internal block's */
+        block = blocks_find(f->nn->blocks, ec_group_id(id));
     handle_t file = block == 0 ? 0 : blocks_owner(f->nn->blocks, block);
     const char *path =
         file != 0 && ns_attached(f->nn->ns, file) ? ns_path(f->nn->ns, file, arena) : NULL;
@@ -140,7 +145,7 @@ static int list_block(struct fsck *f, handle_t block, handle_t file)
     blocks_get(f->nn->blocks, block, &info);
     const char *path = ns_path(f->nn->ns, file, &arena);
     if (path != NULL)
-        fsck_put(f, &f->list, "blk_%" PRIu64 "\t%u\t%s\n", info.id,
+        fsck_put(f, &f->list, "blk_%" PRId64 "\t%u\t%s\n", (int64_t)info.id,
                  ns_inode(f->nn->ns, file)->file.replication, path);
     f->no_memory |= path == NULL;
     arena_fini(&arena);

@@ -9,13 +9,17 @@
 enum { MAX_COMBINATIONS = 1000 };
 
 uint32_t fsck_racks_wanted(const struct fsck *f, const uint32_t *storages, size_t count,
-                           uint32_t replication)
+                           uint32_t replication, bool striped)
 {
     uint32_t nodes[FSCK_MAX_REPLICAS];
+    struct place_settings place = blocks_settings_get(f->nn->blocks)->place;
+    if (striped) /* on as many racks as it has internal blocks, or as there are */
+        place.rule = PLACE_BY_RACKS;
     for (size_t i = 0; i < count; i++)
         nodes[i] = nodes_storage(f->nn->nodes, storages[i])->node;
-    uint32_t missing = place_missing(f->nn->nodes, &blocks_settings_get(f->nn->blocks)->place,
-                                     nodes, count, replication);
+    uint32_t missing = place_missing(f->nn->nodes, &place, nodes, count, replication);
+    if (striped && missing > 0 && replication > nodes_live_rack_count(f->nn->nodes))
+        missing += replication - nodes_live_rack_count(f->nn->nodes); /* Hadoop tells them, too */
     /* on no rack at all, that is one too few even for a single replica */
     return missing == 0 && count == 0 && nodes_live_rack_count(f->nn->nodes) > 1 ? 1 : missing;
 }

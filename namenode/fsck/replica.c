@@ -1,5 +1,7 @@
 /* replica.c - the replicas of a block: how many of which kind, where, in words. See fsck.h.
  * Thread: state. */
+#include <inttypes.h>
+
 #include "namenode/fsck/internal.h"
 
 const char *fsck_type_name(unsigned type)
@@ -57,11 +59,51 @@ static size_t replicas(const struct fsck *f, handle_t block, struct replica_info
     return count < FSCK_MAX_REPLICAS ? count : FSCK_MAX_REPLICAS;
 }
 
+/* Each index of a group counts once, by the best that it has, and corrupt and surplus ones. */
+static void count_units(const struct fsck *f, const struct replica_info *list, size_t count,
+                        struct fsck_counts *ret)
+{
+    struct fsck_counts n;
+    const uint32_t *const counters[] = {&n.live, &n.decommissioning, &n.decommissioned, &n.entering,
+                                        &n.maintenance};
+    uint32_t *const sums[] = {&ret->live, &ret->decommissioning, &ret->decommissioned,
+                              &ret->entering, &ret->maintenance};
+    uint32_t seen = 0;
+    for (size_t k = 0; k < ARRAY_SIZE(counters); k++)
+        for (size_t i = 0; i < count; i++) {
+            uint32_t unit = 1u << (list[i].index & 31);
+            if (counter_of(f, &list[i], &n) != counters[k])
+                continue;
+            if ((seen & unit) == 0)
+                ++*sums[k];
+            else
+                ret->redundant++;
+            seen |= unit;
+        }
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t *counter = counter_of(f, &list[i], &n);
+        ret->corrupt += counter == &n.corrupt;
+        ret->excess += counter == &n.excess;
+        ret->stale += counter != NULL && !nodes_storage(f->nn->nodes, list[i].storage)->reported;
+    }
+}
+
+static bool is_group(const struct fsck *f, handle_t block)
+{
+    struct block_info info;
+    blocks_get(f->nn->blocks, block, &info);
+    return info.ec != 0;
+}
+
 void fsck_count(const struct fsck *f, handle_t block, struct fsck_counts *ret)
 {
     struct replica_info list[FSCK_MAX_REPLICAS];
     size_t count = replicas(f, block, list);
     *ret = (struct fsck_counts){0};
+    if (is_group(f, block)) {
+        count_units(f, list, count, ret);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         uint32_t *counter = counter_of(f, &list[i], ret);
         if (counter == NULL)
@@ -140,6 +182,18 @@ static void put_replica(struct fsck *f, const struct replica_info *r, struct buf
         fsck_put(f, to, "(%s)", state_word(f, r));
 }
 
+/* Stable; there are few. */
+static void by_index(struct replica_info *list, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct replica_info moving = list[i];
+        size_t k = i;
+        for (; k > 0 && list[k - 1].index > moving.index; k--)
+            list[k] = list[k - 1];
+        list[k] = moving;
+    }
+}
+
 void fsck_put_replicas(struct fsck *f, handle_t block, struct buf *to)
 {
     struct replica_info list[FSCK_MAX_REPLICAS];
@@ -154,9 +208,15 @@ void fsck_put_replicas(struct fsck *f, handle_t block, struct buf *to)
         for (size_t i = 0; i < count; i++)
             list[i] = (struct replica_info){.storage = storages[i]};
     }
+    struct block_info info;
+    blocks_get(f->nn->blocks, block, &info);
+    if (info.ec != 0)
+        by_index(list, count);
     fsck_put(f, to, "  [");
     for (size_t i = 0; i < count; i++) {
         fsck_put(f, to, "%s", i > 0 ? ", " : "");
+        if (info.ec != 0 && info.state == BLOCK_COMPLETE)
+            fsck_put(f, to, "blk_%" PRId64 ":", (int64_t)(info.id + list[i].index));
         put_replica(f, &list[i], to);
     }
     fsck_put(f, to, "]");
