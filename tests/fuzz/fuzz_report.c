@@ -6,10 +6,34 @@
 
 #include "namenode/blocks/blocks.h"
 
-enum { BLOCKS = 24, CHUNKS = 64 };
+enum { BLOCKS = 24, GROUPS = 8, CHUNKS = 64 };
 
 static struct nodes *nodes;
 static struct blocks *blocks;
+
+static const struct ec_policy rs32 = {
+    .id = 2, .data_units = 3, .parity_units = 2, .codec = EC_RS, .cell_size = 1024};
+
+static const struct ec_policy *policy_at(void *ctx, uint8_t id)
+{
+    (void)ctx;
+    return id == rs32.id ? &rs32 : NULL;
+}
+
+/* Ids -16, -32 .. are short as varints; one of three has a policy that nobody knows. */
+static void build_groups(void)
+{
+    blocks_ec_from(blocks, policy_at, NULL);
+    for (uint64_t i = 1; i <= GROUPS; i++) {
+        struct block_info info = {.id = 0 - 16 * i,
+                                  .generation_stamp = 3,
+                                  .length = i % 2 == 0 ? 5 : 5000,
+                                  .state = i % 4 == 0 ? BLOCK_UNDER_CONSTRUCTION : BLOCK_COMPLETE,
+                                  .ec = i % 3 == 0 ? 70 : 2};
+        handle_t h;
+        CHECK(blocks_add(blocks, &info, &h) == 0);
+    }
+}
 
 static void build(void)
 {
@@ -39,6 +63,7 @@ static void build(void)
         handle_t h;
         CHECK(blocks_add(blocks, &info, &h) == 0);
     }
+    build_groups();
 }
 
 /* The first byte of what is left says how much the piece takes. */
@@ -63,6 +88,8 @@ static void full_report(uint32_t storage, const struct report_source *source, ui
     int rc;
     while ((rc = blocks_report_step(r, 3, 2, 2, NULL)) == REPORT_MORE) {
         uint64_t id = rng_below(&rng, BLOCKS) + 1;
+        if (rng_below(&rng, 2) == 0)
+            id = 0 - rng_below(&rng, GROUPS * 16) - 1;
         struct received_block item = {.block = {id, 3, 5},
                                       .status = (enum received_status)(1 + rng_below(&rng, 3))};
         if (rng_below(&rng, 4) == 0)
