@@ -100,31 +100,31 @@ void pending_source_bad(struct blocks *b, struct block *blk, uint32_t node, unsi
         pending_free(b, blk);
 }
 
-static bool pending_add(struct blocks *b, handle_t h, const struct pending_target *targets,
-                        uint32_t count, int64_t mono_ms)
+/* Room for so many more copies under way, which the caller fills; NULL: no memory. */
+static struct pending_target *pending_grow(struct blocks *b, handle_t h, uint32_t count,
+                                           int64_t mono_ms)
 {
     struct block *blk = block_at(b, h);
     struct side *side = side_need(b, blk);
     if (side == NULL)
-        return false;
+        return NULL;
     struct pending *old = side->pending;
     uint32_t before = old == NULL ? 0 : old->target_count;
-    struct pending *p = malloc(sizeof(*p) + sizeof(*targets) * ((size_t)before + count));
+    struct pending *p = malloc(sizeof(*p) + sizeof(p->targets[0]) * ((size_t)before + count));
     if (p == NULL) {
         side_trim(b, blk);
-        return false;
+        return NULL;
     }
     *p = (struct pending){.block = h, .since_ms = mono_ms};
     p->target_count = before + count;
     if (before > 0)
-        memcpy(p->targets, old->targets, sizeof(*targets) * before);
-    memcpy(p->targets + before, targets, sizeof(*targets) * count);
+        memcpy(p->targets, old->targets, sizeof(p->targets[0]) * before);
     if (old != NULL)
         pending_unlink(b, old);
     DL_APPEND(b->pendings, p); /* keeps (3) */
     side->pending = p;
     b->pending_count += old == NULL;
-    return true;
+    return p->targets + before;
 }
 
 void pending_expected(struct blocks *b, handle_t h)
@@ -144,8 +144,10 @@ void pending_expected(struct blocks *b, handle_t h)
             targets[count++] = (struct pending_target){.spot = spot_of(storage, index)};
     }
     int64_t last_ms = b->pendings == NULL ? 0 : b->pendings->prev->since_ms; /* keeps (3) */
-    if (count > 0) /* without memory copies are ordered that weren't needed */
-        (void)pending_add(b, h, targets, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
+    struct pending_target *added =
+        count == 0 ? NULL : pending_grow(b, h, count, b->seen_ms > last_ms ? b->seen_ms : last_ms);
+    if (added != NULL) /* without memory copies are ordered that weren't needed */
+        memcpy(added, targets, count * sizeof(*targets));
 }
 
 void pending_node_died(struct blocks *b)
@@ -337,14 +339,14 @@ static void give_up_corrupt(struct blocks *b, handle_t h, const struct replica_c
 static bool promise(struct blocks *b, handle_t h, uint32_t source, const uint32_t *targets,
                     const uint8_t *indices, uint32_t count, int64_t mono_ms)
 {
-    struct pending_target list[NODES_NAMED_MAX];
-    for (uint32_t i = 0; i < count; i++)
-        list[i] = (struct pending_target){
-            .spot = spot_of(targets[i], indices == NULL ? 0 : indices[i]), .source = source};
-    if (!pending_add(b, h, list, count, mono_ms))
+    struct pending_target *added = pending_grow(b, h, count, mono_ms);
+    if (added == NULL)
         return false;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t index = indices == NULL ? 0 : indices[i];
+        added[i] = (struct pending_target){.spot = spot_of(targets[i], index), .source = source};
         nodes_schedule(b->nodes, targets[i]);
+    }
     return true;
 }
 
