@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# Lost internal blocks under a real NameNode: DataNodes of ours and of Hadoop hold files that Hadoop's shell wrote, some units are damaged, a node goes
+# Lost internal blocks: DataNodes of ours and of Hadoop hold files that Hadoop's shell wrote, some units are damaged, a node goes
 # away with all it had, and a writer dies. What was lost must come back byte for byte, damaged sources must be seen, the
-# dead writer's file must keep its last partial stripe, and all files must read well. Options: NODES="ours java" (6 2), MIB (size of the largest file).
+# dead writer's file must keep its last partial stripe, and all files must read well. Options: NAMENODE=java (a
+# real Hadoop one), NODES="ours java" (7 0), MIB (size of the largest file).
 . "$(dirname "$0")/lib.sh"
-read -r ours java <<<"${NODES:-6 1}"
+read -r ours java <<<"${NODES:-7 0}"
 dir=$scratch/cluster; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
 writer=
 at_end() { [ -z "$writer" ] || kill -9 "$writer" 2>/dev/null; "$peer" stop "$dir/java" 2>/dev/null; }
 hadoop() { "$peer" dfs "$url" "$@" 2>/dev/null; }
 units() { find "$dir" -path '*/finalized/*' -name 'blk_-*' ! -name '*.meta' "$@"; }
-sums() { units -exec sha1sum {} + | sed 's|\([0-9a-f]*\) .*/\(blk_-[0-9]*\)$|\2 \1|' | sort -u; }
+sums() { units -exec sha1sum {} + 2>/dev/null | sed 's|\([0-9a-f]*\) .*/\(blk_-[0-9]*\)$|\2 \1|' | sort -u; }
 
-mkdir -p "$dir"; echo "$base" >"$dir/port"
-"$peer" namenode "$dir/java" "$base" dfs.namenode.heartbeat.recheck-interval=500 dfs.namenode.reconstruction.pending.timeout-sec=8 || fail "the NameNode does not start"
+mkdir -p "$dir"
+settings=(dfs.namenode.heartbeat.recheck-interval=500 dfs.namenode.reconstruction.pending.timeout-sec=8)
+if [ "${NAMENODE:-ours}" = java ]; then "$peer" namenode "$dir/java" "$base" "${settings[@]}"; else "$cluster" namenode "$dir" "$base" "${settings[@]}"; fi || fail "the NameNode does not start"
 for ((i = 0; i < ours + java; i++)); do
   if [ "$i" -lt "$ours" ]; then "$cluster" datanode "$dir" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait hadron.datanode.sync.on.close=false
   else "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait; fi
 done
-"$peer" live "$dir/java" $((ours + java)) || fail "the DataNodes do not register"
+if [ "${NAMENODE:-ours}" = java ]; then "$peer" live "$dir/java" $((ours + java)); else "$cluster" live "$dir" $((ours + java)); fi || fail "the DataNodes do not register"
 "$peer" ec "$url" -enablePolicy -policy RS-3-2-1024k >/dev/null 2>&1 || fail "no policy"
 hadoop -mkdir /e && "$peer" ec "$url" -setPolicy -path /e -policy RS-3-2-1024k >/dev/null 2>&1 || fail "no directory"
 
