@@ -218,7 +218,9 @@ Test(striped, a_pipeline_update_leaves_gaps_where_nodes_are_gone)
         bool gone = i == 2 || i == 7; /* as Java's clients write "nobody" */
         hdfs__datanode_id__init(&ids[i]);
         snprintf(uuids[i], sizeof(uuids[i]), gone ? "null" : "dn%d", at[i]);
-        snprintf(storages[i], sizeof(storages[i]), gone ? "" : "ds%d", at[i]);
+        storages[i][0] = '\0';
+        if (!gone)
+            snprintf(storages[i], sizeof(storages[i]), "ds%d", at[i]);
         ids[i].datanode_uuid = uuids[i];
         ids[i].ip_addr = ids[i].host_name = (char *)"127.0.0.1";
         list[i] = &ids[i];
