@@ -47,6 +47,7 @@ struct group_in {
     unsigned unit_count;
     uint32_t lost, avoid;
     uint32_t late; /* avoided because they were late in this stripe */
+    uint32_t slow; /* in an earlier one, and haven't delivered since */
     struct unit units[EC_MAX_UNITS];
     struct cell cells[EC_MAX_UNITS];
     struct rd_stripe stripe;
@@ -289,7 +290,7 @@ static int plan(struct group_in *g, struct err *err)
     struct err why = {0};
     for (unsigned i = 0; i < EC_MAX_UNITS; i++)
         got[i] = g->cells[i].got;
-    if (rd_stripe_plan(&g->stripe, g->group, g->lost, g->avoid, got, &why) != 0)
+    if (rd_stripe_plan(&g->stripe, g->group, g->lost, g->avoid, g->late | g->slow, got, &why) != 0)
         return too_few(g, &why, err);
     for (unsigned i = 0; i < g->unit_count; i++)
         if (rd_span_size(g->stripe.need[i]) > 0)
@@ -311,9 +312,9 @@ static void advance_all(struct group_in *g, uint32_t which, bool *ret_changed)
         struct unit_in *in = g->units[i].in;
         size_t n;
         int rc = 0;
-        if ((which >> i & 1) != 0 && is_pending(g, i))
-            rc = advance(g, i, &why);
-        else if (in != NULL && !unit_in_started(in))
+        if (is_pending(g, i))
+            rc = (which >> i & 1) != 0 ? advance(g, i, &why) : 0;
+        else if (in != NULL && !unit_in_started(in)) /* nobody polls for what it takes in by this */
             rc = unit_in_read(in, NULL, 0, &n, &why);
         if (rc == 0)
             continue;
@@ -331,7 +332,7 @@ static int64_t late_at(const struct group_in *g)
     unsigned count = 0;
     for (unsigned i = 0; i < g->unit_count; i++)
         count += (out >> i & 1) != 0 && is_pending(g, i);
-    if (count == 0 || count > rd_stripe_spares(&g->stripe, g->group, g->lost | g->avoid))
+    if (count == 0 || count > rd_stripe_spares(&g->stripe, g->group, g->lost | g->late | g->slow))
         return INT64_MAX;
     int64_t took = LATE_FACTOR * (g->finished_ms - g->began_ms);
     return g->finished_ms + (took > g->env->hedge_ms ? took : g->env->hedge_ms);
@@ -344,6 +345,11 @@ static void call_late(struct group_in *g, int64_t now_ms)
             g->late |= 1U << i;
     g->avoid |= g->late;
     g->finished_ms = now_ms; /* the others get their time, too */
+}
+
+static int silence_limit(const struct group_in *g, const struct unit_in *in)
+{
+    return unit_in_events(in) == POLLOUT ? g->env->timeouts.connect_ms : g->env->timeouts.read_ms;
 }
 
 static int64_t silent_until(const struct group_in *g, unsigned i)
@@ -383,7 +389,8 @@ static void wait_for_units(struct group_in *g, uint32_t *ret_ready, bool *ret_ch
         if (polled[n].revents != 0) {
             *ret_ready |= 1U << who[n];
         } else if (now >= silent_until(g, who[n])) {
-            (void)fail(&why, ERR_TIMEOUT, "no byte for %d ms", g->env->timeouts.read_ms);
+            (void)fail(&why, ERR_TIMEOUT, "no byte for %d ms",
+                       silence_limit(g, g->units[who[n]].in));
             unit_failed(g, who[n], &why);
             *ret_changed = true;
         }
@@ -451,20 +458,23 @@ static int decode(struct group_in *g, uint32_t lost, struct err *err)
     return 0;
 }
 
-/* Who was late: if he is still out, remembers that; if he has come, trusts him again. */
-static void settle_late(struct group_in *g)
+/* Who was late and is still out is left alone as long as possible. Who was avoided and has
+ * delivered is trusted again. */
+static void settle(struct group_in *g)
 {
     for (unsigned i = 0; i < g->unit_count; i++) {
-        if ((g->late >> i & 1) == 0 || (g->lost >> i & 1) != 0)
-            continue;
-        if ((g->done >> i & 1) != 0) {
-            g->avoid &= ~(1U << i);
-            continue;
+        uint32_t bit = 1U << i;
+        if ((g->avoid & g->done & bit) != 0) {
+            g->avoid &= ~bit;
+            g->slow &= ~bit;
+            g->owner->worked(g->owner->arg, g->block->locs[g->units[i].node]);
+        } else if ((g->late & ~g->lost & bit) != 0) {
+            struct err why = {0};
+            (void)fail(&why, ERR_TIMEOUT, "much slower than the others");
+            blame(g, i, &why);
+            close_stream(g, i);
+            g->slow |= bit;
         }
-        struct err why = {0};
-        (void)fail(&why, ERR_TIMEOUT, "much slower than the others");
-        blame(g, i, &why);
-        close_stream(g, i);
     }
     g->late = 0;
 }
@@ -492,7 +502,7 @@ static int finish(struct group_in *g, uint32_t lost, struct err *err)
         if (to != from)
             memcpy(to, from, rd_span_size(s->want[i]));
     }
-    settle_late(g);
+    settle(g);
     return 0;
 }
 

@@ -180,6 +180,14 @@ static bool is_dead(void *input, const Hdfs__DatanodeInfo *node)
     return dead;
 }
 
+static void unit_worked(void *input, const Hdfs__DatanodeInfo *node)
+{
+    struct input *in = input;
+    pthread_mutex_lock(&in->lock);
+    rd_dead_remove(&in->dead, node);
+    pthread_mutex_unlock(&in->lock);
+}
+
 /* A location of a group didn't deliver; the group lives on, perhaps. */
 static void unit_failed(void *input, const Hdfs__LocatedBlock *group,
                         const Hdfs__ExtendedBlock *internal, unsigned location,
@@ -355,7 +363,7 @@ int input_open(struct io_env *env, const char *path, struct input **ret, struct 
     in->env = env;
     memcpy(in->path, path, size);
     pthread_mutex_init(&in->lock, NULL);
-    in->owner = (struct group_owner){in, is_dead, unit_failed};
+    in->owner = (struct group_owner){in, is_dead, unit_failed, unit_worked};
     in->cursor.window = UINT64_MAX;
     int rc = first_fetch(in, err);
     if (rc != 0) {

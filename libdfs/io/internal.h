@@ -46,6 +46,8 @@ struct group_owner {
     /* The location doesn't deliver: why->code ERR_CHECKSUM, ERR_TIMEOUT (or merely slow), ... */
     void (*failed)(void *arg, const Hdfs__LocatedBlock *group, const Hdfs__ExtendedBlock *internal,
                    unsigned location, const struct err *why);
+    /* One that was dead has delivered. */
+    void (*worked)(void *arg, const Hdfs__DatanodeInfo *node);
 };
 struct group_in;
 /* Connects to nobody yet. Borrows all it is given. */

@@ -26,6 +26,14 @@ void rd_dead_add(struct rd_dead *d, const Hdfs__DatanodeInfo *node)
         d->nodes[d->count++] = hash_of(node);
 }
 
+void rd_dead_remove(struct rd_dead *d, const Hdfs__DatanodeInfo *node)
+{
+    uint64_t h = hash_of(node);
+    for (size_t i = 0; i < d->count; i++)
+        if (d->nodes[i] == h)
+            d->nodes[i--] = d->nodes[--d->count];
+}
+
 void rd_dead_clear(struct rd_dead *d)
 {
     d->count = 0;

@@ -53,6 +53,7 @@ struct rd_dead {
 };
 void rd_dead_add(struct rd_dead *d, const Hdfs__DatanodeInfo *node);
 bool rd_dead_has(const struct rd_dead *d, const Hdfs__DatanodeInfo *node);
+void rd_dead_remove(struct rd_dead *d, const Hdfs__DatanodeInfo *node); /* it works after all */
 void rd_dead_clear(struct rd_dead *d);
 /* Index in block->locs of the first node that is neither tried (bit set) nor dead; -1: none. */
 int rd_choose(const Hdfs__LocatedBlock *block, const struct rd_dead *dead, uint64_t tried);
@@ -130,12 +131,13 @@ struct rd_stripe {
 };
 /* The bytes [position, end) of the group, which lie in one stripe. */
 void rd_stripe_init(struct rd_stripe *s, const struct rd_group *g, uint64_t position, uint64_t end);
-/* Decides what to read. lost: units that can't be had; avoid: only when there is no other way. got:
- * columns that are there already. ERR_BLOCK_MISSING: too little is left. */
+/* Decides what to read. lost: units that can't be had; avoid: only when there is no other way;
+ * slow: of those, the ones to take last. got: columns that are there already. ERR_BLOCK_MISSING:
+ * too little is left. */
 must_use int rd_stripe_plan(struct rd_stripe *s, const struct rd_group *g, uint32_t lost,
-                            uint32_t avoid, const struct rd_span got[EC_MAX_UNITS],
+                            uint32_t avoid, uint32_t slow, const struct rd_span got[EC_MAX_UNITS],
                             struct err *err);
-/* Units that are neither lost, avoided nor relied on, and could be inputs. */
+/* How many units, none of `out`, aren't relied on and could be. */
 unsigned rd_stripe_spares(const struct rd_stripe *s, const struct rd_group *g, uint32_t out);
 /* True: all is there, but for *ret_decode (bits), which can be rebuilt. done: units read as far as
  * needed. */

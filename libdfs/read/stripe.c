@@ -150,7 +150,7 @@ static unsigned count_left(const struct rd_stripe *s, const struct rd_group *g, 
 }
 
 int rd_stripe_plan(struct rd_stripe *s, const struct rd_group *g, uint32_t lost, uint32_t avoid,
-                   const struct rd_span got[EC_MAX_UNITS], struct err *err)
+                   uint32_t slow, const struct rd_span got[EC_MAX_UNITS], struct err *err)
 {
     avoid &= ~lost;
     for (;;) {
@@ -164,7 +164,8 @@ int rd_stripe_plan(struct rd_stripe *s, const struct rd_group *g, uint32_t lost,
             return fail(err, ERR_BLOCK_MISSING, "%u of %u units are left and %u are needed%s",
                         count_left(s, g, lost), ec_units(&g->policy), g->policy.data_units,
                         coded ? "" : ", as parity is not written yet");
-        avoid &= avoid - 1; /* its turn has come */
+        uint32_t next = (avoid & ~slow) != 0 ? avoid & ~slow : avoid;
+        avoid &= ~(next & -next); /* its turn has come */
     }
     set_needs(s, lost);
     return 0;

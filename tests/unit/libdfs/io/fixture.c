@@ -213,6 +213,12 @@ static void failed(void *arg, const Hdfs__LocatedBlock *group, const Hdfs__Exten
     f->dead |= 1U << unit;
 }
 
+static void worked(void *arg, const Hdfs__DatanodeInfo *node)
+{
+    struct fake_group *f = arg;
+    f->dead &= ~(1U << (node - f->infos));
+}
+
 static void start_unit(struct fake_group *f, unsigned i)
 {
     struct fake_unit *u = &f->units[i];
@@ -256,7 +262,7 @@ struct fake_group *fake_group_start(enum ec_codec codec, uint8_t k, uint8_t m, u
     f->env.cached_conn_retry = 3;
     f->env.cache = conn_cache_new(16, 3000);
     snprintf(f->env.client_name, sizeof(f->env.client_name), "tester");
-    f->owner = (struct group_owner){f, is_dead, failed};
+    f->owner = (struct group_owner){f, is_dead, failed, worked};
     fake_group_heal(f);
     return f;
 }

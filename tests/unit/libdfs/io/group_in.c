@@ -159,6 +159,20 @@ Test(group_in, dead_nodes_are_used_when_there_is_no_other_way)
     fake_group_stop(f);
 }
 
+/* What is remembered of nodes may be wrong: the one that hangs is told from those that don't. */
+Test(group_in, a_node_that_hangs_among_nodes_called_dead)
+{
+    struct fake_group *f = fake_group_start(EC_RS, 3, 2, CELL, 12 * CELL);
+    f->dead = 0xf;
+    f->units[0].fault.hang = true;
+    f->units[2].fault.hang = true;
+    int64_t began = clock_monotonic_ms();
+    reads(f, 0, f->length, 5000);
+    cr_assert_lt(clock_monotonic_ms() - began, 1500);
+    cr_assert_eq(f->dead, 5, "who has delivered is trusted again: %x", f->dead);
+    fake_group_stop(f);
+}
+
 Test(group_in, one_too_many)
 {
     struct fake_group *f = fake_group_start(EC_RS, 3, 2, CELL, 6 * CELL);

@@ -97,13 +97,15 @@ static void read_range(const struct world *w, uint64_t position, uint64_t end, u
     uint32_t decode;
     memset(cells, 0xee, sizeof(cells));
     rd_stripe_init(&s, &w->group, position, end);
-    cr_assert_eq(rd_stripe_plan(&s, &w->group, lost, avoid, got, &err), 0, "%s", err.text);
+    cr_assert_eq(rd_stripe_plan(&s, &w->group, lost, avoid, avoid & 12, got, &err), 0, "%s",
+                 err.text);
     for (unsigned i = 0; i < EC_MAX_UNITS; i++)
         if ((then >> i & 1) != 0)
             s.need[i] = (struct rd_span){0, 0};
     (void)play(w, &s, lost, got, cells);
     lost |= then;
-    cr_assert_eq(rd_stripe_plan(&s, &w->group, lost, avoid, got, &err), 0, "%s", err.text);
+    cr_assert_eq(rd_stripe_plan(&s, &w->group, lost, avoid, avoid & 12, got, &err), 0, "%s",
+                 err.text);
     uint32_t done = play(w, &s, lost, got, cells);
     cr_assert(rd_stripe_ready(&s, done, &decode));
     if (decode != 0)
@@ -157,13 +159,13 @@ Test(stripe, only_what_is_needed_is_read)
     struct rd_span got[EC_MAX_UNITS] = {0};
     struct rd_stripe s;
     rd_stripe_init(&s, &w.group, 3 * CELL + 100, 3 * CELL + 200);
-    cr_assert_eq(rd_stripe_plan(&s, &w.group, 0, 0, got, NULL), 0);
+    cr_assert_eq(rd_stripe_plan(&s, &w.group, 0, 0, 0, got, NULL), 0);
     cr_assert_eq(s.relied, 1);
     cr_assert_eq(s.row, CELL);
     cr_assert_eq(s.need[0].from, 100);
     cr_assert_eq(s.need[0].to, 200);
     cr_assert_eq(rd_stripe_spares(&s, &w.group, 0), 4);
-    cr_assert_eq(rd_stripe_plan(&s, &w.group, 1, 0, got, NULL), 0);
+    cr_assert_eq(rd_stripe_plan(&s, &w.group, 1, 0, 0, got, NULL), 0);
     cr_assert_eq(s.inputs, 2 | 4 | 8, "data first, then as much parity as it takes");
     cr_assert_eq(rd_span_size(s.need[3]), 100);
     cr_assert_eq(rd_stripe_spares(&s, &w.group, 1), 1);
@@ -177,9 +179,12 @@ Test(stripe, too_few_units)
     struct rd_stripe s;
     struct err err = {0};
     rd_stripe_init(&s, &w.group, 0, 3 * CELL);
-    cr_assert_eq(rd_stripe_plan(&s, &w.group, 7, 0, got, &err), ERR_BLOCK_MISSING);
+    cr_assert_eq(rd_stripe_plan(&s, &w.group, 7, 0, 0, got, &err), ERR_BLOCK_MISSING);
     cr_assert_str_eq(err.text, "2 of 5 units are left and 3 are needed");
-    cr_assert_eq(rd_stripe_plan(&s, &w.group, 3, 4, got, NULL), 0, "avoided ones are used at last");
+    cr_assert_eq(rd_stripe_plan(&s, &w.group, 3, 4, 4, got, NULL), 0,
+                 "avoided ones are used at last");
+    cr_assert_eq(rd_stripe_plan(&s, &w.group, 0, 15, 2, got, NULL), 0);
+    cr_assert_eq(s.relied, 1 | 4 | 16, "first those that were not slow");
     drop(&w);
 }
 
@@ -210,8 +215,8 @@ Test(stripe, a_group_being_written_has_whole_stripes_only_for_sure)
     struct rd_span got[EC_MAX_UNITS] = {0};
     struct rd_stripe s;
     rd_stripe_init(&s, &g, 0, 10);
-    cr_assert_eq(rd_stripe_plan(&s, &g, 0, 0, got, NULL), 0);
-    cr_assert_eq(rd_stripe_plan(&s, &g, 1, 0, got, NULL), ERR_BLOCK_MISSING, "no parity yet");
+    cr_assert_eq(rd_stripe_plan(&s, &g, 0, 0, 0, got, NULL), 0);
+    cr_assert_eq(rd_stripe_plan(&s, &g, 1, 0, 0, got, NULL), ERR_BLOCK_MISSING, "no parity yet");
 }
 
 Test(stripe, groups_that_cannot_be)
