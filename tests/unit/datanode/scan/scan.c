@@ -8,7 +8,10 @@
 
 #include "datanode/scan/internal.h"
 
-enum { SIZE = 300000, FIRST = 1000, STAMP = 1001 };
+enum { SIZE = 300000, STAMP = 1001 };
+/* ids of blocks; those of internal blocks are below zero as signed numbers */
+static uint64_t first = 1000;
+static const uint64_t first_of_groups = 0x80000000000103f0;
 static char base[64];
 static const struct crc_kind kind = {CRC_CRC32C, 512};
 static struct pool_identity identity = {"BP-1", "CID-1", 7, 1000};
@@ -118,9 +121,9 @@ static void path_on(char out[256], int volume, uint64_t id, bool meta, uint64_t 
         cr_assert(replica_look(pool, id, &info));
         volume = (int)info.volume;
     }
-    int n = snprintf(out, 256, "%s/v%d/current/BP-1/current/finalized/subdir%u/subdir%u/blk_%llu",
-                     base, volume, (unsigned)(id >> 16 & 31), (unsigned)(id >> 8 & 31),
-                     (unsigned long long)id);
+    int n =
+        snprintf(out, 256, "%s/v%d/current/BP-1/current/finalized/subdir%u/subdir%u/blk_%lld", base,
+                 volume, (unsigned)(id >> 16 & 31), (unsigned)(id >> 8 & 31), (long long)id);
     if (meta)
         snprintf(out + n, 256 - (size_t)n, "_%llu.meta", (unsigned long long)stamp);
 }
@@ -167,22 +170,22 @@ static struct scanner *start(const char *settings)
 #define FOLDERS_ONLY \
     "dfs.datanode.directoryscan.interval=1 dfs.block.scanner.volume.bytes.per.second=0"
 
-Test(scan, the_block_scanner_finds_rot)
+static void find_rot(void)
 {
-    for (uint64_t id = FIRST; id < FIRST + 20; id++)
-        write_block(id, SIZE + id);
-    flip(FIRST, false, 0);
-    flip(FIRST + 1, false, SIZE + FIRST); /* the last byte */
-    flip(FIRST + 2, true, 7 + 4 * 300);   /* a checksum */
-    flip(FIRST + 3, true, 2);             /* the header: another kind */
+    for (uint64_t id = first; id < first + 20; id++)
+        write_block(id, SIZE + id % 4096);
+    flip(first, false, 0);
+    flip(first + 1, false, (off_t)(SIZE + first % 4096)); /* the last byte */
+    flip(first + 2, true, 7 + 4 * 300);                   /* a checksum */
+    flip(first + 3, true, 2);                             /* the header: another kind */
     char a[256], b[256];
-    path_on(a, -1, FIRST + 4, false, 0);
+    path_on(a, -1, first + 4, false, 0);
     cr_assert_eq(truncate(a, SIZE / 2), 0);
-    path_on(a, -1, FIRST + 5, true, STAMP);
+    path_on(a, -1, first + 5, true, STAMP);
     cr_assert_eq(truncate(a, 100), 0);
-    path_on(a, -1, FIRST + 6, false, 0);
+    path_on(a, -1, first + 6, false, 0);
     cr_assert_eq(unlink(a), 0);
-    path_on(a, -1, FIRST + 7, true, STAMP);
+    path_on(a, -1, first + 7, true, STAMP);
     cr_assert_eq(unlink(a), 0);
     write_block(3000, SIZE);
     write_block(3001, SIZE); /* of equal length, swapped */
@@ -195,42 +198,53 @@ Test(scan, the_block_scanner_finds_rot)
     copy_file(middle, b);
     unlink(middle);
     struct scanner *s = start(BLOCKS_ONLY);
-    for (uint64_t id = FIRST; id < FIRST + 6; id++)
+    for (uint64_t id = first; id < first + 6; id++)
         cr_assert(COMES(bad, id), "%llu", (unsigned long long)id);
     cr_assert(COMES(bad, 3000) && COMES(bad, 3001));
-    struct block lost = {FIRST + 7, STAMP, 0};
+    struct block lost = {first + 7, STAMP, 0};
     scanner_suspect(s, "BP-1",
                     &lost); /* its data file has no checksums: the walk leads there, too */
-    cr_assert(COMES(bad, FIRST + 7));
-    for (uint64_t id = FIRST + 8; id < FIRST + 20; id++)
+    cr_assert(COMES(bad, first + 7));
+    for (uint64_t id = first + 8; id < first + 20; id++)
         cr_assert(!TOLD(bad, id), "%llu", (unsigned long long)id);
     scanner_stop(s);
 }
 
+Test(scan, the_block_scanner_finds_rot)
+{
+    find_rot();
+}
+
+Test(scan, the_block_scanner_finds_rot_of_groups_too)
+{
+    first = first_of_groups;
+    find_rot();
+}
+
 Test(scan, a_suspect_comes_first)
 {
-    for (uint64_t id = FIRST; id < FIRST + 4; id++)
+    for (uint64_t id = first; id < first + 4; id++)
         write_block(id, 1 << 20);
-    flip(FIRST + 1, false, 12345);
-    flip(FIRST + 3, false, 12345);
+    flip(first + 1, false, 12345);
+    flip(first + 3, false, 12345);
     char a[256];
-    write_block(FIRST + 5, SIZE);
-    path_on(a, -1, FIRST + 5, false, 0);
+    write_block(first + 5, SIZE);
+    path_on(a, -1, first + 5, false, 0);
     cr_assert_eq(unlink(a), 0);
     /* at a kilobyte a second the usual round takes an hour */
     struct scanner *s = start("dfs.datanode.directoryscan.interval=0 "
                               "dfs.block.scanner.volume.bytes.per.second=1000");
     usleep(300000);
     int64_t start_ms = clock_monotonic_ms();
-    while (!TOLD(bad, FIRST + 3) && clock_monotonic_ms() - start_ms < 10000) {
-        struct block b = {FIRST + 3, STAMP, 1 << 20};
+    while (!TOLD(bad, first + 3) && clock_monotonic_ms() - start_ms < 10000) {
+        struct block b = {first + 3, STAMP, 1 << 20};
         scanner_suspect(s, "BP-1", &b);
         usleep(20000);
     }
-    cr_assert(TOLD(bad, FIRST + 3));
-    struct block gone = {FIRST + 5, STAMP, SIZE};
+    cr_assert(TOLD(bad, first + 3));
+    struct block gone = {first + 5, STAMP, SIZE};
     scanner_suspect(s, "BP-1", &gone);
-    cr_assert(COMES(removed, FIRST + 5));
+    cr_assert(COMES(removed, first + 5));
     struct scanner_counts c;
     scanner_counts(s, &c);
     cr_assert_eq(c.bad, 1);
@@ -247,7 +261,7 @@ Test(scan, it_goes_on_where_it_stopped)
                        .entry = "blk_1001"};
     struct buf text = {0};
     char path[256];
-    for (uint64_t id = FIRST; id < FIRST + 4; id++) {
+    for (uint64_t id = first; id < first + 4; id++) {
         write_block(id, 1000);
         flip(id, false, 5);
     }
@@ -258,8 +272,8 @@ Test(scan, it_goes_on_where_it_stopped)
     }
     buf_fini(&text);
     struct scanner *s = start("dfs.datanode.directoryscan.interval=0");
-    cr_assert(COMES(bad, FIRST + 2) && COMES(bad, FIRST + 3));
-    cr_assert(!TOLD(bad, FIRST) && !TOLD(bad, FIRST + 1));
+    cr_assert(COMES(bad, first + 2) && COMES(bad, first + 3));
+    cr_assert(!TOLD(bad, first) && !TOLD(bad, first + 1));
     scanner_stop(s);
     struct buf b = {0};
     struct err err = {0};
@@ -269,81 +283,92 @@ Test(scan, it_goes_on_where_it_stopped)
     buf_fini(&b);
 }
 
-Test(scan, the_folders_are_compared)
+static void compare_folders(void)
 {
     char a[256], b[256];
     struct replica_info info;
-    for (uint64_t id = FIRST; id < FIRST + 20; id++)
-        write_block(id, 2000 + id);
-    path_on(a, -1, FIRST, false, 0); /* no data */
+    for (uint64_t id = first; id < first + 20; id++)
+        write_block(id, 2000 + id % 4096);
+    path_on(a, -1, first, false, 0); /* no data */
     unlink(a);
-    path_on(a, -1, FIRST + 1, false, 0); /* neither data nor checksums */
+    path_on(a, -1, first + 1, false, 0); /* neither data nor checksums */
     unlink(a);
-    path_on(a, -1, FIRST + 1, true, STAMP);
+    path_on(a, -1, first + 1, true, STAMP);
     unlink(a);
-    path_on(a, -1, FIRST + 2, true, STAMP); /* no checksums */
+    path_on(a, -1, first + 2, true, STAMP); /* no checksums */
     unlink(a);
-    path_on(a, -1, FIRST + 3, true, STAMP); /* checksums of another stamp */
-    path_on(b, -1, FIRST + 3, true, STAMP - 1);
+    path_on(a, -1, first + 3, true, STAMP); /* checksums of another stamp */
+    path_on(b, -1, first + 3, true, STAMP - 1);
     rename(a, b);
-    path_on(a, -1, FIRST + 4, false, 0); /* too short, too long */
+    path_on(a, -1, first + 4, false, 0); /* too short, too long */
     cr_assert_eq(truncate(a, 10), 0);
-    path_on(a, -1, FIRST + 5, false, 0);
+    path_on(a, -1, first + 5, false, 0);
     cr_assert_eq(truncate(a, 9000), 0);
-    path_on(a, -1, FIRST + 6, false, 0); /* not a file */
+    path_on(a, -1, first + 6, false, 0); /* not a file */
     unlink(a);
     cr_assert_eq(mkdir(a, 0700), 0);
     path_on(a, 0, 5000, true, STAMP); /* checksums without data */
-    path_on(b, -1, FIRST + 7, true, STAMP);
+    path_on(b, -1, first + 7, true, STAMP);
     copy_file(b, a);
     path_on(b, 0, 5001, true, STAMP); /* both without a record */
     copy_file(a, b);
-    path_on(a, -1, FIRST + 7, false, 0);
+    path_on(a, -1, first + 7, false, 0);
     path_on(b, 0, 5001, false, 0);
     copy_file(a, b);
-    cr_assert(replica_look(pool, FIRST + 8, &info)); /* on two volumes, here with a lower stamp */
-    path_on(a, -1, FIRST + 8, false, 0);
-    path_on(b, 1 - (int)info.volume, FIRST + 8, false, 0);
+    cr_assert(replica_look(pool, first + 8, &info)); /* on two volumes, here with a lower stamp */
+    path_on(a, -1, first + 8, false, 0);
+    path_on(b, 1 - (int)info.volume, first + 8, false, 0);
     copy_file(a, b);
-    path_on(a, -1, FIRST + 8, true, STAMP);
-    path_on(b, 1 - (int)info.volume, FIRST + 8, true, STAMP - 1);
+    path_on(a, -1, first + 8, true, STAMP);
+    path_on(b, 1 - (int)info.volume, first + 8, true, STAMP - 1);
     copy_file(a, b);
-    cr_assert(replica_look(pool, FIRST + 9, &info)); /* moved to the other volume by hand */
+    cr_assert(replica_look(pool, first + 9, &info)); /* moved to the other volume by hand */
     int other = 1 - (int)info.volume;
-    path_on(a, -1, FIRST + 9, false, 0);
-    path_on(b, other, FIRST + 9, false, 0);
+    path_on(a, -1, first + 9, false, 0);
+    path_on(b, other, first + 9, false, 0);
     copy_file(a, b);
     unlink(a);
-    path_on(a, -1, FIRST + 9, true, STAMP);
-    path_on(b, other, FIRST + 9, true, STAMP);
+    path_on(a, -1, first + 9, true, STAMP);
+    path_on(b, other, first + 9, true, STAMP);
     copy_file(a, b);
     unlink(a);
     struct scanner *s = start(FOLDERS_ONLY);
-    cr_assert(COMES(removed, FIRST) && COMES(removed, FIRST + 1));
-    for (uint64_t id = FIRST + 2; id <= FIRST + 6; id++)
+    cr_assert(COMES(removed, first) && COMES(removed, first + 1));
+    for (uint64_t id = first + 2; id <= first + 6; id++)
         cr_assert(COMES(bad, id), "%llu", (unsigned long long)id);
     cr_assert(COMES(received, 5001));
-    path_on(a, 1 - (int)(replica_look(pool, FIRST + 8, &info), info.volume), FIRST + 8, false, 0);
+    path_on(a, 1 - (int)(replica_look(pool, first + 8, &info), info.volume), first + 8, false, 0);
     for (int i = 0; i < 500 && access(a, F_OK) == 0; i++)
         usleep(10000);
     cr_assert_neq(access(a, F_OK), 0);
-    for (int i = 0; i < 500 && (!replica_look(pool, FIRST + 9, &info) || (int)info.volume != other);
+    for (int i = 0; i < 500 && (!replica_look(pool, first + 9, &info) || (int)info.volume != other);
          i++)
         usleep(10000);
-    cr_assert(replica_look(pool, FIRST + 9, &info));
+    cr_assert(replica_look(pool, first + 9, &info));
     cr_assert_eq(info.volume, (size_t)other);
     path_on(a, 0, 5000, true, STAMP);
     cr_assert_neq(access(a, F_OK), 0);
-    cr_assert(replica_look(pool, FIRST + 4, &info));
+    cr_assert(replica_look(pool, first + 4, &info));
     cr_assert_eq(info.block.length, 10);
-    for (uint64_t id = FIRST + 10; id < FIRST + 20; id++)
+    for (uint64_t id = first + 10; id < first + 20; id++)
         cr_assert(!TOLD(bad, id) && !TOLD(removed, id));
     scanner_stop(s);
 }
 
+Test(scan, the_folders_are_compared)
+{
+    compare_folders();
+}
+
+Test(scan, the_folders_are_compared_of_groups_too)
+{
+    first = first_of_groups;
+    compare_folders();
+}
+
 Test(scan, the_rate_is_kept)
 {
-    for (uint64_t id = FIRST; id < FIRST + 8; id++)
+    for (uint64_t id = first; id < first + 8; id++)
         write_block(id, 1 << 20);
     struct scanner_counts c;
     struct scanner *s = start("dfs.datanode.directoryscan.interval=0 "
@@ -367,7 +392,7 @@ Test(scan, writers_and_removals_meanwhile)
                               "dfs.block.scanner.volume.bytes.per.second=1000000000 "
                               "internal.dfs.datanode.scan.period.ms.key=1");
     int64_t end_ms = clock_monotonic_ms() + 3000;
-    for (uint64_t id = FIRST; clock_monotonic_ms() < end_ms; id++) {
+    for (uint64_t id = first; clock_monotonic_ms() < end_ms; id++) {
         struct err err = {0};
         write_block(id, 1000 + id % 5000);
         if (id % 3 == 0) { /* grows and changes its last chunk */
@@ -377,7 +402,7 @@ Test(scan, writers_and_removals_meanwhile)
             cr_assert_eq(replica_reopen(pool, &q, &w, &err), 0, "%s", err.text);
             cr_assert_eq(replica_finalize(&w, &err), 0, "%s", err.text);
         }
-        if (id >= FIRST + 50)
+        if (id >= first + 50)
             cr_assert_eq(
                 replica_remove(pool, id - 50, (id - 50) % 3 == 0 ? STAMP + 1 : STAMP, false, &err),
                 0, "%s", err.text);
