@@ -164,22 +164,6 @@ static int start_ipc(struct datanode *dn, struct err *err)
     return ipc_start(&o, &dn->ipc, err);
 }
 
-/* A default port that is taken is no reason not to start. */
-static int start_page(struct datanode *dn, struct err *err)
-{
-    struct status_page_options o = {.conf = dn->conf,
-                                    .store = dn->store,
-                                    .scanner = dn->scanner,
-                                    .transfers = transfers,
-                                    .transfers_ctx = dn};
-    int rc = status_page_start(&o, &dn->page, err);
-    if (rc == 0 || conf_is_set(dn->conf, CONF_dn_http_address))
-        return rc;
-    log_warn("no status page why=%s", log_quote(err->text));
-    *err = (struct err){0};
-    return 0;
-}
-
 static void find_host_name(struct datanode *dn)
 {
     const char *configured = conf_str(dn->conf, CONF_dn_hostname);
@@ -190,9 +174,27 @@ static void find_host_name(struct datanode *dn)
     dn->host_name[sizeof(dn->host_name) - 1] = '\0';
 }
 
+/* A default port that is taken is no reason not to start. */
+static int start_page(struct datanode *dn, struct err *err)
+{
+    struct status_page_options o = {.conf = dn->conf,
+                                    .store = dn->store,
+                                    .scanner = dn->scanner,
+                                    .host_name = dn->host_name,
+                                    .data_port = data_server_port(dn->data),
+                                    .transfers = transfers,
+                                    .transfers_ctx = dn};
+    find_host_name(dn);
+    int rc = status_page_start(&o, &dn->page, err);
+    if (rc == 0 || conf_is_set(dn->conf, CONF_dn_http_address))
+        return rc;
+    log_warn("no status page why=%s", log_quote(err->text));
+    *err = (struct err){0};
+    return 0;
+}
+
 static int start_control(struct datanode *dn, struct err *err)
 {
-    find_host_name(dn);
     struct control_options o = {.conf = dn->conf,
                                 .store = dn->store,
                                 .copier = dn->copier,

@@ -2,6 +2,7 @@
 #include "datanode/status/status.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/conf/conf.h"
@@ -84,26 +85,80 @@ static int page(void *ctx, const char *query, struct buf *out)
                     "</footer></body></html>\n");
 }
 
-static int jmx(void *ctx, const char *query, struct buf *out)
+static int jmx_state(const struct status_page *p, const char *name, struct buf *out)
 {
-    static const char bean[] = "Hadoop:service=DataNode,name=FSDatasetState";
-    struct status_page *p = ctx;
     struct figures f;
-    if (!web_wants(query, bean))
-        return put(out, "{\n  \"beans\" : [ ]\n}\n");
     gather(p, &f);
     TRY(buf_printf(out,
-                   "{\n  \"beans\" : [ {\n    \"name\" : \"%s\",\n    \"modelerType\" : "
+                   " {\n    \"name\" : \"%s\",\n    \"modelerType\" : "
                    "\"FSDatasetState\",\n    \"tag.Context\" : \"FSDatasetState\",\n"
                    "    \"tag.StorageInfo\" : ",
-                   bean));
+                   name));
     TRY(web_put_json(out, store_uuid(p->o.store)));
     return buf_printf(out,
                       ",\n    \"Capacity\" : %" PRIu64 ",\n    \"DfsUsed\" : %" PRIu64
                       ",\n    \"Remaining\" : %" PRIu64 ",\n    \"NumBlocks\" : %" PRIu64
                       ",\n    \"NumFailedVolumes\" : %zu,\n    \"CacheUsed\" : 0,\n"
-                      "    \"CacheCapacity\" : 0,\n    \"NumBlocksCached\" : 0\n  } ]\n}\n",
+                      "    \"CacheCapacity\" : 0,\n    \"NumBlocksCached\" : 0\n  }",
                       f.capacity, f.used, f.remaining, f.replicas, f.failed);
+}
+
+/* What of Hadoop's figures is counted. */
+static const struct {
+    const char *name;
+    enum metric metric;
+    uint64_t divisor;
+} activity[] = {
+    {"BytesWritten", METRIC_bytes_written, 1},
+    {"BytesRead", METRIC_bytes_read, 1},
+    {"BlocksWritten", METRIC_blocks_written, 1},
+    {"BlocksRead", METRIC_blocks_read, 1},
+    {"BlocksReplicated", METRIC_blocks_copied, 1},
+    {"BlocksRemoved", METRIC_blocks_deleted, 1},
+    {"BlocksVerified", METRIC_blocks_verified, 1},
+    {"BlockVerificationFailures", METRIC_block_verification_failures, 1},
+    {"VolumeFailures", METRIC_volume_failures, 1},
+    {"EcReconstructionTasks", METRIC_ec_tasks, 1},
+    {"EcFailedReconstructionTasks", METRIC_ec_failed_tasks, 1},
+    {"EcInvalidReconstructionTasks", METRIC_ec_invalid_tasks, 1},
+    {"EcDecodingTimeNanos", METRIC_ec_decoding_ns, 1},
+    {"EcReconstructionBytesRead", METRIC_ec_bytes_read, 1},
+    {"EcReconstructionBytesWritten", METRIC_ec_bytes_written, 1},
+    {"EcReconstructionRemoteBytesRead", METRIC_ec_remote_bytes_read, 1},
+    {"EcReconstructionReadTimeMillis", METRIC_ec_read_ms, 1},
+    {"EcReconstructionDecodingTimeMillis", METRIC_ec_decoding_ns, 1000000},
+    {"EcReconstructionWriteTimeMillis", METRIC_ec_write_ms, 1},
+    {"EcReconstructionValidateTimeMillis", METRIC_ec_validate_ms, 1},
+};
+
+static int jmx_activity(const char *name, struct buf *out)
+{
+    TRY(buf_printf(out, " {\n    \"name\" : "));
+    TRY(web_put_json(out, name));
+    TRY(put(out, ",\n    \"modelerType\" : \"DataNodeActivity\",\n"
+                 "    \"tag.Context\" : \"dfs\""));
+    for (size_t i = 0; i < ARRAY_SIZE(activity); i++)
+        TRY(buf_printf(out, ",\n    \"%s\" : %" PRIu64, activity[i].name,
+                       metric_get(activity[i].metric) / activity[i].divisor));
+    return put(out, "\n  }");
+}
+
+static int jmx(void *ctx, const char *query, struct buf *out)
+{
+    static const char state[] = "Hadoop:service=DataNode,name=FSDatasetState";
+    struct status_page *p = ctx;
+    char active[400];
+    snprintf(active, sizeof(active), "Hadoop:service=DataNode,name=DataNodeActivity-%.255s-%u",
+             p->o.host_name, p->o.data_port);
+    bool with_state = web_wants(query, state), with_activity = web_wants(query, active);
+    TRY(put(out, "{\n  \"beans\" : ["));
+    if (with_state)
+        TRY(jmx_state(p, state, out));
+    if (with_state && with_activity)
+        TRY(put(out, ","));
+    if (with_activity)
+        TRY(jmx_activity(active, out));
+    return put(out, " ]\n}\n");
 }
 
 static int scanner_page(void *ctx, const char *query, struct buf *out)

@@ -14,6 +14,8 @@ struct status_page_options {
     struct scanner *scanner;
     unsigned (*transfers)(void *ctx); /* active ones */
     void *transfers_ctx;
+    const char *host_name; /* with the port a part of a bean's name; lives as long as the page */
+    uint16_t data_port;
 };
 must_use int status_page_start(const struct status_page_options *o, struct status_page **ret,
                                struct err *err);
