@@ -70,7 +70,7 @@ static int recovering_block(struct call *c, handle_t block, Dp__RecoveringBlock 
         cut->num_bytes = cut_length;
         order->truncate_block = cut;
     }
-    size_t count;
+    size_t count = 0;
     if (info.ec != 0)
         TRY(group_locations(c, block, storages, &count, order));
     else
