@@ -2,9 +2,12 @@
 # Lost internal blocks: DataNodes of ours and of Hadoop hold files that Hadoop's shell wrote, some units are damaged, a node goes
 # away with all it had, and a writer dies. What was lost must come back byte for byte, damaged sources must be seen, the
 # dead writer's file must keep its last partial stripe, and all files must read well. Options: NAMENODE=java (a
-# real Hadoop one), NODES="ours java" (7 0), MIB (size of the largest file).
+# real Hadoop one), NODES="ours java" (7 0), MIB (size of the largest file),
+# POLICY (RS-3-2-1024k), KILL (nodes that go, 1; with fewer than parity units others are damaged, too).
 . "$(dirname "$0")/lib.sh"
 read -r ours java <<<"${NODES:-7 0}"
+policy=${POLICY:-RS-3-2-1024k}; kill=${KILL:-1}
+IFS=- read -r _ k m _ <<<"$policy"; stripe=$((k * 1048576))
 dir=$scratch/cluster; base=$(free_base); clusters+=("$dir"); url=hdfs://127.0.0.1:$base
 writer=
 at_end() { [ -z "$writer" ] || kill -9 "$writer" 2>/dev/null; "$peer" stop "$dir/java" 2>/dev/null; }
@@ -20,36 +23,39 @@ for ((i = 0; i < ours + java; i++)); do
   else "$peer" datanode "$dir/java" --namenode "127.0.0.1:$base" --port $((base + 10 + 3 * i)) --name "dn$i" --no-wait; fi
 done
 if [ "${NAMENODE:-ours}" = java ]; then "$peer" live "$dir/java" $((ours + java)); else "$cluster" live "$dir" $((ours + java)); fi || fail "the DataNodes do not register"
-"$peer" ec "$url" -enablePolicy -policy RS-3-2-1024k >/dev/null 2>&1 || fail "no policy"
-hadoop -mkdir /e && "$peer" ec "$url" -setPolicy -path /e -policy RS-3-2-1024k >/dev/null 2>&1 || fail "no directory"
+"$peer" ec "$url" -enablePolicy -policy "$policy" >/dev/null 2>&1 || fail "no policy"
+hadoop -mkdir /e && "$peer" ec "$url" -setPolicy -path /e -policy "$policy" >/dev/null 2>&1 || fail "no directory"
 
-sizes=(1 1048576 1048577 3145727 3145729 $((${MIB:-10} * 1048576 + 12345)))
+sizes=(1 1048576 1048577 $((stripe - 1)) $((stripe + 1)) $((${MIB:-10} * 1048576 + 12345)))
 for s in "${sizes[@]}"; do head -c "$s" /dev/urandom >"$scratch/f$s"; done
-head -c 7500000 /dev/urandom >"$scratch/tail"
+head -c $((2 * stripe + 1300000)) /dev/urandom >"$scratch/tail"
 exec 9> >(exec "$peer" dfs "$url" -put - /e/tail 2>/dev/null); writer=$!
 cat "$scratch/tail" >&9
 hadoop -put "$scratch"/f* /e || fail "put"
 
 # the writer dies inside a stripe
-begun() { [ "$(find "$dir" -path '*/rbw/*' -name 'blk_-*' -size +1800k ! -name '*.meta' | wc -l)" -ge 5 ]; }
+begun() { [ "$(find "$dir" -path '*/rbw/*' -name 'blk_-*' -size +1800k ! -name '*.meta' | wc -l)" -ge $((k + m)) ]; }
 recovered() { "$peer" class org.apache.hadoop.hdfs.tools.DebugAdmin -fs "$url" recoverLease -path "$url/e/tail._COPYING_" -retries 1 2>&1 | grep -q SUCCEEDED; }
 wait_until 20 begun || fail "the writer doesn't write"
 kill -9 "$writer"; writer=; exec 9>&-
 wait_until 30 recovered || fail "the lease of the dead writer is not recovered"
-least=3145728; grep -hq 'group recovered' "$dir"/dn*.log && least=5000000 # Hadoop's DataNodes cut to full stripes
+least=$stripe; grep -hq 'group recovered' "$dir"/dn*.log && least=$((stripe + 1048576)) # Hadoop's DataNodes cut to full stripes
 
 whole() { local out; out=$("$peer" fsck "$url" /e 2>/dev/null); grep -q "under path '/e' is HEALTHY" <<<"$out" && ! grep -q 'Missing internal blocks:[^0-9]*[1-9]' <<<"$out"; }
 wait_until 30 whole || fail "parity is not made again"
 sums >"$scratch/before"
-victim=$(for ((i = 0; i < ours; i++)); do echo "$(units -path "*/dn$i.data/*" | wc -l) $i"; done | sort -rn | head -1 | cut -d' ' -f2)
-lost=$(units -path "*/dn$victim.data/*" | wc -l)
+victims=$(for ((i = 0; i < ours; i++)); do echo "$(units -path "*/dn$i.data/*" | wc -l) dn$i"; done | sort -rn | head -"$kill" | cut -d' ' -f2)
+printf '/%s.data/\n' $victims >"$scratch/gone"
+lost=$(units | grep -cFf "$scratch/gone")
+[ "$lost" -gt 0 ] || fail "nothing to lose"
 # a bit of one unit of each group that another node has, never the same byte twice
-units -size +1000k ! -path "*/dn$victim.data/*" | while read -r f; do id=${f##*blk_-}; echo "$(((id + 15) / 16)) $f"; done | sort -u -k1,1 | while read -r _ f; do
+: >"$scratch/damaged"
+[ "$kill" -ge "$m" ] || units -size +1000k | grep -vFf "$scratch/gone" | while read -r f; do id=${f##*blk_-}; echo "$(((id + 15) / 16)) $f"; done | sort -u -k1,1 | while read -r _ f; do
   b=$(od -An -tu1 -j 4321 -N1 "$f"); printf "\\x$(printf %02x $((b ^ 4)))" | dd of="$f" bs=1 seek=4321 conv=notrunc 2>/dev/null
-  echo "${f##*/}"
-done >"$scratch/damaged"
-[ "$lost" -gt 0 ] && [ -s "$scratch/damaged" ] || fail "nothing to lose"
-kill -9 "$(cat "$dir/dn$victim.pid")"; rm -rf "$dir/dn$victim.pid" "$dir/dn$victim.data"; 
+  echo "${f##*/}" >>"$scratch/damaged"
+done
+for v in $victims; do kill -9 "$(cat "$dir/$v.pid")"; rm -rf "$dir/$v.pid" "$dir/$v.data"; done
+
 # all units but those damaged ones that nobody had to read
 seen() { grep -h 'a source of a reconstruction fails.*checksum error' "$dir"/dn*.log | grep -o 'block=-[0-9]*' | sed 's/block=/blk_/' | sort -u; }
 restored() { sums >"$scratch/now"; seen >"$scratch/seen"
