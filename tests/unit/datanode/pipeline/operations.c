@@ -608,3 +608,20 @@ Test(operations, copies_for_moves_are_limited_and_leave_pinned_replicas)
     throttle_leave(config.balance);
     throttle_free(config.balance);
 }
+
+/* Ids of internal blocks are below zero as signed numbers. */
+Test(operations, units_of_groups_are_copied_for_moves_and_summed_up)
+{
+    const uint64_t unit = 0x8000000000000013;
+    struct server s;
+    struct xfer_in c;
+    const char *text;
+    config.balance = throttle_new(0);
+    write_replica(unit, 1000, false);
+    cr_assert_eq(copy(&s, &c, unit, 1001, &text), XFER__STATUS__SUCCESS);
+    (void)finish(&s, &c);
+    throttle_free(config.balance);
+    uint8_t crc[4];
+    put_u32(crc, crc32c(0, bytes, 1000));
+    expect_checksum(unit, 1000, true, 0, crc, 4);
+}
