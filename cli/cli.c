@@ -6,6 +6,7 @@
 #include "cli/admin/admin.h"
 #include "cli/balancer/balancer.h"
 #include "cli/cli.h"
+#include "cli/ec/ec.h"
 #include "cli/fs/fs.h"
 #include "cli/fsck/fsck.h"
 #include "cli/mini/mini.h"
@@ -79,6 +80,12 @@ static int run_mover(struct shell *sh, struct generic *g, int argc, char **argv)
     return mover_run(sh->stores, argc - 1, argv + 1);
 }
 
+static int run_ec(struct shell *sh, struct generic *g, int argc, char **argv)
+{
+    (void)g;
+    return ec_run(sh->stores, argc - 1, argv + 1);
+}
+
 static int run_fsck(struct shell *sh, struct generic *g, int argc, char **argv)
 {
     (void)g;
@@ -108,12 +115,19 @@ static const struct family {
     const char *word;
     int (*run)(struct shell *sh, struct generic *g, int argc, char **argv);
 } families[] = {
-    {"admin", run_admin},       {"dfsadmin", run_admin},
-    {"getconf", run_getconf},   {"storagepolicies", run_policies},
-    {"balancer", run_balancer}, {"mover", run_mover},
-    {"debug", run_debug},       {"groups", run_groups},
-    {"fsck", run_fsck},         {"version", run_version},
-    {"-version", run_version},  {"--version", run_version},
+    {"admin", run_admin},
+    {"dfsadmin", run_admin},
+    {"getconf", run_getconf},
+    {"storagepolicies", run_policies},
+    {"balancer", run_balancer},
+    {"mover", run_mover},
+    {"debug", run_debug},
+    {"groups", run_groups},
+    {"ec", run_ec},
+    {"fsck", run_fsck},
+    {"version", run_version},
+    {"-version", run_version},
+    {"--version", run_version},
     {"--man", run_man},
 };
 

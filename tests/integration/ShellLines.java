@@ -13,6 +13,7 @@ import org.apache.hadoop.fs.FsShell;
 import org.apache.hadoop.hdfs.HdfsConfiguration;
 import org.apache.hadoop.hdfs.tools.DFSAdmin;
 import org.apache.hadoop.hdfs.tools.DebugAdmin;
+import org.apache.hadoop.hdfs.tools.ECAdmin;
 import org.apache.hadoop.hdfs.tools.GetConf;
 import org.apache.hadoop.hdfs.tools.GetGroups;
 import org.apache.hadoop.hdfs.tools.StoragePolicyAdmin;
@@ -23,7 +24,7 @@ import org.apache.hadoop.util.ToolRunner;
  * Runs many command lines of Hadoop's shell in one JVM. Arguments: URL, file of lines, folder of results.
  * A line: user, file for standard input, then the arguments, all separated by tabs. Line N leaves N.out, N.err, N.rc.
  * A user "alice/proxy" is alice, for whom proxy acts. Arguments that begin with "dfsadmin", "storagepolicies", "debug",
- * "getconf" or "groups" are for those tools.
+ * "getconf", "ec" or "groups" are for those tools.
  */
 public final class ShellLines {
     public static void main(String[] args) throws Exception {
@@ -67,6 +68,8 @@ public final class ShellLines {
                     return ToolRunner.run(new DFSAdmin(new HdfsConfiguration(conf)), tail(command));
                 if (command[0].equals("storagepolicies"))
                     return ToolRunner.run(new StoragePolicyAdmin(new HdfsConfiguration(conf)), tail(command));
+                if (command[0].equals("ec"))
+                    return ToolRunner.run(new ECAdmin(new HdfsConfiguration(conf)), tail(command));
                 if (command[0].equals("debug"))
                     return ToolRunner.run(new HdfsConfiguration(conf), new DebugAdmin(conf), tail(command));
                 if (command[0].equals("getconf"))

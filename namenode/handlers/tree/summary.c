@@ -55,7 +55,8 @@ static int count_tree(struct call *c, const char *path, bool sticky, struct ns_s
     return 0;
 }
 
-/* As Hadoop tells it: of a directory without attributes its parent's. */
+/* As Hadoop tells it: of a directory without any attribute its parent's; "replication" is a policy
+ * here. */
 static const char *ec_policy_text(struct call *c, handle_t h)
 {
     const struct inode *i = ns_inode(ns_of(c), h);
@@ -71,8 +72,12 @@ static const char *ec_policy_text(struct call *c, handle_t h)
         if (ns_xattr_next(ns_of(c), h, &cursor, &x))
             break;
     }
-    struct slice name = h == 0 ? (struct slice){0} : ns_ec_policy_name(ns_of(c), h);
-    const char *text = name.size == 0 ? "" : arena_strndup(arena_of(c), name.data, name.size);
+    struct slice value;
+    if (h == 0 || !ns_xattr_get(ns_of(c), h, XATTR_SYSTEM, "hdfs.erasurecoding.policy", &value))
+        return "";
+    struct reader in = reader_of(value.data, value.size);
+    struct slice name = read_bytes(&in, read_u32(&in));
+    const char *text = in.bad ? "" : arena_strndup(arena_of(c), name.data, name.size);
     return text != NULL ? text : "";
 }
 

@@ -22,13 +22,17 @@ import org.apache.hadoop.fs.permission.AclEntryType;
 import org.apache.hadoop.fs.permission.FsAction;
 import org.apache.hadoop.fs.permission.FsCreateModes;
 import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.hdfs.protocol.AddErasureCodingPolicyResponse;
 import org.apache.hadoop.hdfs.protocol.DatanodeInfo;
+import org.apache.hadoop.hdfs.protocol.ECTopologyVerifierResult;
+import org.apache.hadoop.hdfs.protocol.ErasureCodingPolicy;
 import org.apache.hadoop.hdfs.protocol.HdfsConstants;
 import org.apache.hadoop.hdfs.protocol.HdfsFileStatus;
 import org.apache.hadoop.hdfs.protocol.LocatedBlock;
 import org.apache.hadoop.hdfs.protocol.OpenFileEntry;
 import org.apache.hadoop.hdfs.protocol.OpenFilesIterator.OpenFilesType;
 import org.apache.hadoop.io.EnumSetWritable;
+import org.apache.hadoop.io.erasurecode.ECSchema;
 
 /** The next operation from a seeded source: what it will be depends on nothing else, so a seed repeats a sequence. */
 final class Maker {
@@ -38,6 +42,9 @@ final class Maker {
   private static final int[] MODES = {0777, 0755, 0700, 0750, 0644, 0640, 0600, 0, 01777, 01755, 0444, 0111, 0333, 0775, 0070, 0007};
   private static final String[] XNAMES = {"x", "y", "Zed", "", "a.b", "é", "hdfs.x", "hdfs.unreadable.by.superuser", "long" + repeat("n", 60)};
   private static final String[] POLICIES = {"HOT", "COLD", "WARM", "ONE_SSD", "ALL_SSD", "LAZY_PERSIST", "PROVIDED", "ALL_NVDIMM", "hot", "NONE", ""};
+
+  private static final String[] EC = {"RS-6-3-1024k", "RS-6-3-1024k", "RS-3-2-1024k", "XOR-2-1-1024k", "RS-2-1-1k", "RS-2-1-1k", "RS-2-1-1k", "XOR-3-1-4k",
+      "RS-LEGACY-4-2-8k", "replication", "Replication", "nosuch", "rs-6-3-1024k", ""};
 
   private final Random random;
   private final String base;
@@ -198,7 +205,7 @@ final class Maker {
       return chance(60) ? mkdirs(a) : chance(70) ? create(a) : files(0);
     }
     int p = pick(1000);
-    Op o = p < 330 ? tree(pick(100)) : p < 560 ? ask(pick(100)) : p < 760 ? attributes(pick(100)) : p < 900 ? aclAndXattr(pick(100)) : p < 950 ? files(pick(100)) : admin(pick(100));
+    Op o = p < 330 ? tree(pick(100)) : p < 560 ? ask(pick(100)) : p < 740 ? attributes(pick(100)) : p < 775 ? erasureCoding(pick(100)) : p < 900 ? aclAndXattr(pick(100)) : p < 950 ? files(pick(100)) : admin(pick(100));
     return o;
   }
 
@@ -242,7 +249,7 @@ final class Maker {
     boolean parents = chance(70);
     short replication = any((short) 1, (short) 1, (short) 2, (short) 3, (short) 0, (short) 512, (short) 513, (short) -1);
     long blockSize = any(1024L, 1024L, 4096L, 1L, 0L, -1L, 1000L, 1L << 40);
-    String ec = chance(3) ? any("RS-6-3-1024k", "nosuch", "replication", "") : null;
+    String ec = chance(6) ? any(EC) : null;
     String policy = chance(5) ? any(POLICIES) : null;
     String client = any("c1", "c2", "c3", chance(5) ? "" : "c1");
     FsPermission masked = mode(), unmasked = mode();
@@ -371,6 +378,44 @@ final class Maker {
       return act("unsetStoragePolicy", a + "", (c, u) -> c.rpc(u).unsetStoragePolicy(a.on(c)));
     }
     return act("satisfyStoragePolicy", a + "", (c, u) -> c.rpc(u).satisfyStoragePolicy(a.on(c)));
+  }
+
+  private Op erasureCoding(int p) {
+    Path a = path();
+    String name = any(EC);
+    if (p < 35) {
+      String policy = chance(20) ? null : name;
+      return act("setErasureCodingPolicy", a + ", " + policy, (c, u) -> c.rpc(u).setErasureCodingPolicy(a.on(c), policy));
+    } else if (p < 50) {
+      return act("unsetErasureCodingPolicy", a + "", (c, u) -> c.rpc(u).unsetErasureCodingPolicy(a.on(c)));
+    } else if (p < 62) {
+      ErasureCodingPolicy[] policies = new ErasureCodingPolicy[any(0, 1, 1, 2, 3)];
+      for (int i = 0; i < policies.length; i++) {
+        int units = chance(90) ? any(2, 3, 4) : any(1, 12, 15, 16);
+        String codec = any("rs", "rs", "xor", "rs-legacy", chance(20) ? "RS" : "rs", chance(20) ? "none" : "rs");
+        policies[i] = new ErasureCodingPolicy(new ECSchema(codec, units, codec.equals("xor") ? 1 : any(1, 1, 2)), any(1024, 1024, 4096, 8192, chance(10) ? 8 << 20 : 1024));
+      }
+      return op("addErasureCodingPolicies", Arrays.toString(policies), (c, u) -> {
+        StringBuilder all = new StringBuilder();
+        for (AddErasureCodingPolicyResponse r : c.rpc(u).addErasureCodingPolicies(policies)) {
+          all.append(r).append(' ').append(r.getPolicy()).append(';');
+        }
+        return all.toString();
+      });
+    } else if (p < 75) {
+      return act("enableErasureCodingPolicy", name, (c, u) -> c.rpc(u).enableErasureCodingPolicy(name));
+    } else if (p < 83) {
+      return act("disableErasureCodingPolicy", name, (c, u) -> c.rpc(u).disableErasureCodingPolicy(name));
+    } else if (p < 86) {
+      return act("removeErasureCodingPolicy", name, (c, u) -> c.rpc(u).removeErasureCodingPolicy(name));
+    } else if (p < 93) {
+      String[] names = chance(50) ? new String[0] : new String[] {name};
+      return op("getECTopologyResultForPolicies", Arrays.toString(names), (c, u) -> {
+        ECTopologyVerifierResult r = c.rpc(u).getECTopologyResultForPolicies(names);
+        return r.isSupported() + " " + r.getResultMessage();
+      });
+    }
+    return op("getErasureCodingPolicies", "", (c, u) -> c.rpc(u).getErasureCodingPolicies());
   }
 
   private Op aclAndXattr(int p) {
