@@ -137,7 +137,11 @@ static int add(struct ec_call *c)
     const char *file = NULL;
     struct err err = {0};
     struct dfs_ec_policies policies = {0};
-    if (args_pop_value(&c->args, "-policyFile", &file, &err) != 0 || file == NULL) {
+    if (args_pop_value(&c->args, "-policyFile", &file, &err) != 0) {
+        fprintf(stderr, "IllegalArgumentException: %s\n", err.text);
+        return EXIT_ARGUMENT;
+    }
+    if (file == NULL) {
         fprintf(stderr, "Please specify the path with -policyFile.\nUsage: [%s%s]\n",
                 c->command->name, c->command->operands);
         return EXIT_USAGE;
@@ -326,6 +330,8 @@ static const struct ec_command commands[] = {
      "Tell whether there are DataNodes and racks enough for all enabled policies, or for those "
      "named.",
      NULL, false, verify},
+    {"-convert", " [-policy <policy> | -replicate] <path> ...", ec_convert_help, NULL, false,
+     ec_convert}, /* not in Hadoop */
 };
 
 static int usage(void)
@@ -418,7 +424,8 @@ static int run(struct ec_call *c)
 {
     const struct ec_command *command = c->command;
     int code = take_wanted(c);
-    bool more = command->run == set || command->run == add || command->run == verify;
+    bool more = command->run == set || command->run == add || command->run == verify ||
+                command->run == ec_convert;
     if (code == 0 && !more)
         code = ec_no_more(c);
     if (code == 0)

@@ -26,3 +26,7 @@ struct ec_command {
 void ec_show_error(const struct dfs_error *e, const char *const *unwrapped);
 /* No words are left: 0, else what the process exits with. */
 int ec_no_more(struct ec_call *c);
+
+/* convert.c */
+int ec_convert(struct ec_call *c);
+extern const char ec_convert_help[];

@@ -82,6 +82,42 @@ int dfs_append(struct dfs *fs, const char *path, unsigned flags, struct dfs_file
     return op_end(&op, rc, error);
 }
 
+/* ---- to keep writers away ---- */
+
+static int do_hold(struct op *op, const char *path)
+{
+    Cp__AppendResponse *response;
+    TRY(op_path(op, path, &path));
+    return call_append(op, path, DFS_APPEND_NEW_BLOCK, &response);
+}
+
+int dfs_hold(struct dfs *fs, const char *path, struct dfs_error *error)
+{
+    struct op op;
+    op_begin(&op, fs);
+    return op_end(&op, do_hold(&op, path), error);
+}
+
+static int do_release(struct op *op, const char *path, uint64_t file_id)
+{
+    Cp__CompleteRequest request = CP__COMPLETE_REQUEST__INIT;
+    Cp__CompleteResponse *response;
+    TRY(op_path(op, path, &path));
+    request.src = UNCONST(char, path);
+    request.client_name = op->fs->env.client_name;
+    request.has_file_id = true;
+    request.file_id = file_id;
+    TRY(OP_CALL(op, complete, &request, &response));
+    return response->result ? 0 : fail(&op->err, ERR_NOT_REPLICATED, "%s is not closed yet", path);
+}
+
+int dfs_release(struct dfs *fs, const char *path, uint64_t file_id, struct dfs_error *error)
+{
+    struct op op;
+    op_begin(&op, fs);
+    return op_end(&op, do_release(&op, path, file_id), error);
+}
+
 static int do_truncate(struct op *op, const char *path, uint64_t length, bool *ret_done)
 {
     TRY(op_path(op, path, &path));

@@ -159,6 +159,11 @@ ssize_t dfs_write(struct dfs_file *file, const void *data, size_t size, struct d
 enum dfs_append_flags { DFS_APPEND_NEW_BLOCK = 1, DFS_APPEND_SYNC_BLOCKS = 2 };
 int dfs_append(struct dfs *fs, const char *path, unsigned flags, struct dfs_file **ret,
                struct dfs_error *error);
+/* Takes the lease of a closed file, for at most a minute, and changes nothing: nobody else can open
+ * it for writing until dfs_release (which sets its modification time), or until it is deleted or
+ * overwritten. -EBUSY: somebody writes it. */
+int dfs_hold(struct dfs *fs, const char *path, struct dfs_error *error);
+int dfs_release(struct dfs *fs, const char *path, uint64_t file_id, struct dfs_error *error);
 /* hflush: new readers see the bytes. hsync: all bytes of the file are on disk, too. */
 int dfs_hflush(struct dfs_file *file, struct dfs_error *error);
 int dfs_hsync(struct dfs_file *file, struct dfs_error *error);
