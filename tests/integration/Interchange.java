@@ -295,10 +295,24 @@ public final class Interchange {
         outcomes();
     }
 
+    private void erasureCoding(Path p, int number) {
+        if (number % 6 == 0)
+            attempt("addErasureCodingPolicies", () -> fs.addErasureCodingPolicies(new org.apache.hadoop.hdfs.protocol.ErasureCodingPolicy[] {
+                new org.apache.hadoop.hdfs.protocol.ErasureCodingPolicy(new org.apache.hadoop.io.erasurecode.ECSchema("rs", 2, 1), 4096 * (1 + number % 4))}));
+        else if (number % 6 < 3)
+            attempt("enableErasureCodingPolicy", () -> fs.enableErasureCodingPolicy("RS-2-1-4k"));
+        else if (number % 6 == 3 && number % 5 == 0)
+            attempt("disableErasureCodingPolicy", () -> fs.disableErasureCodingPolicy("RS-2-1-4k"));
+        else if (number % 6 == 3 && number % 5 == 1)
+            attempt("removeErasureCodingPolicy", () -> fs.removeErasureCodingPolicy("RS-2-1-8k"));
+        else
+            attempt("unsetErasureCodingPolicy", () -> fs.unsetErasureCodingPolicy(p));
+    }
+
     private void change(Random r) {
         Path p = random(r), q = random(r);
         int number = r.nextInt(1000);
-        switch (r.nextInt(27)) {
+        switch (r.nextInt(29)) {
         case 0: case 1: case 2: case 3:
             attempt("mkdirs", () -> fs.mkdirs(p, new FsPermission((short) (0700 | number & 077))));
             break;
@@ -367,6 +381,12 @@ public final class Interchange {
         case 25:
             Path next = new Path(p.getParent(), WORDS[5 + number % 5]);
             attempt("concat", () -> fs.concat(p, new Path[] {next}));
+            break;
+        case 26:
+            attempt("setErasureCodingPolicy", () -> fs.setErasureCodingPolicy(p, new String[] {"RS-2-1-4k", "RS-2-1-4k", "replication", null}[number % 4]));
+            break;
+        case 27:
+            erasureCoding(p, number);
             break;
         default:
             if (number % 2 == 0)
