@@ -31,9 +31,9 @@ static int parse(const char *text)
 #define POLICY(schema, cell) \
     "<policy><schema>" schema "</schema><cellsize>" cell "</cellsize></policy>"
 
-#define REFUSED(xml, code, wanted)                                             \
+#define REFUSED(xml, code, wanted)                                              \
     do {                                                                        \
-        cr_assert_eq(parse(xml), (code), "%s", err.text);                      \
+        cr_assert_eq(parse(xml), (code), "%s", err.text);                       \
         cr_assert_not_null(strstr(err.text, wanted), "%s", err.text);           \
         cr_assert_eq(strncmp(err.text, "p.xml:", 6), 0, "where? %s", err.text); \
         cr_assert_eq(all.count, 0);                                             \
