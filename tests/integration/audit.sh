@@ -60,6 +60,32 @@ user=bob -setrep 3 /a/copy
 user=bob dfsadmin -safemode enter
 user=bob dfsadmin -report
 user=bob dfsadmin -setQuota 5 /a
+ec -listPolicies
+ec -listCodecs
+ec -enablePolicy -policy XOR-2-1-1024k
+ec -enablePolicy -policy XOR-2-1-1024k
+ec -enablePolicy -policy none
+ec -disablePolicy -policy XOR-2-1-1024k
+ec -disablePolicy -policy XOR-2-1-1024k
+ec -addPolicies -policyFile SCRATCH/policies.xml
+ec -removePolicy -policy RS-4-2-64k
+ec -removePolicy -policy XOR-2-1-1024k
+ec -setPolicy -path /a/deep
+ec -setPolicy -path /a/f
+ec -setPolicy -path /a/nothing
+ec -getPolicy -path /a/deep
+ec -getPolicy -path /a/nothing
+ec -verifyClusterSetup -policy RS-6-3-1024k
+user=bob ec -listPolicies
+user=bob ec -enablePolicy -policy XOR-2-1-1024k
+user=bob ec -disablePolicy -policy XOR-2-1-1024k
+user=bob ec -addPolicies -policyFile SCRATCH/policies.xml
+user=bob ec -removePolicy -policy RS-4-2-64k
+user=bob ec -setPolicy -path /a/deep
+user=bob ec -unsetPolicy -path /a/deep
+user=bob ec -getPolicy -path /home/alice
+ec -unsetPolicy -path /a/deep
+ec -unsetPolicy -path /a/deep
 user=alice/helper -ls /
 user=alice/helper -mkdir /home/alice/by
 user=alice/helper -ls /home/alice
@@ -104,7 +130,10 @@ run() { # NAME URL
 }
 only_lines() { sed -n 's/^[0-9-]* [0-9:,]* INFO [A-Za-z.]*audit: //p' "$1"; }
 
-lines | prepare >"$scratch/lines"
+printf '<configuration><layoutversion>1</layoutversion><schemas><schema id="a"><codec>rs</codec><k>4</k><m>2</m></schema>
+<schema id="b"><codec>rs</codec><k>3</k><m>1</m></schema></schemas><policies><policy><schema>a</schema><cellsize>65536</cellsize></policy>
+<policy><schema>b</schema><cellsize>1024</cellsize></policy></policies></configuration>' >"$scratch/policies.xml"
+lines | sed "s|SCRATCH|$scratch|" | prepare >"$scratch/lines"
 javac -cp "$("$peer" classpath)" -d "$scratch" "$here/ShellLines.java" || fail "javac"
 
 dir=$scratch/ours; base=$(free_base); clusters+=("$dir")

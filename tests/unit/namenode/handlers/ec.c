@@ -362,3 +362,65 @@ Test(ec, nodes_and_racks)
     cr_assert(r->is_supported);
     cr_assert_str_eq(r->result_message, "No erasure coding policy is given.");
 }
+
+/* ---- what striped files take ---- */
+
+static const Hdfs__ContentSummary *summary(const char *path)
+{
+    Cp__GetContentSummaryRequest req = CP__GET_CONTENT_SUMMARY_REQUEST__INIT;
+    req.path = (char *)path;
+    cr_assert_eq(client_call(&f, CLIENT_getContentSummary, &req.base), 0);
+    return ((const Cp__GetContentSummaryResponse *)(const void *)f.call.response)->summary;
+}
+
+/* Written by an image or a journal: closed with one group of that length. */
+static void close_with_group(const char *path, uint64_t id, uint64_t length)
+{
+    struct err err = {0};
+    struct edit_block block = {.id = id, .length = length, .genstamp = f.nn->generation_stamp};
+    struct edit e = {.code = OP_close};
+    e.close.path = slice_of(path);
+    e.close.blocks = (struct edit_block_list){.at = &block, .count = 1};
+    e.close.mtime = e.close.atime = 1;
+    cr_assert_eq(f.env.shell.commit(&f, &e, &err), 0, "%s", err.text);
+}
+
+Test(ec, space_counts_parity_of_every_policy)
+{
+    (void)add("rs", 4, 2, 1024, 0);
+    cr_assert_eq(change(CLIENT_enableErasureCodingPolicy, "RS-4-2-1k"), 0);
+    cr_assert_eq(set_policy("/d", "RS-4-2-1k"), 0);
+    cr_assert_eq(create("/d/f", NULL, 1), 0);
+    close_with_group("/d/f", (uint64_t)INT64_MIN + 16, 4096 + 1500); /* a stripe and 1024 + 476 */
+    const Hdfs__ContentSummary *s = summary("/d");
+    cr_assert_eq(s->length, 5596);
+    cr_assert_eq(s->space_consumed, 5596 + 2 * 2048);
+    cr_assert_str_eq(s->erasure_coding_policy, "RS-4-2-1k");
+    cr_assert_eq(create("/f", "RS-6-3-1024k", 1), 0);
+    close_with_group("/f", (uint64_t)INT64_MIN + 32, 100);
+    cr_assert_eq(summary("/f")->space_consumed, 400);
+    cr_assert_str_eq(summary("/f")->erasure_coding_policy, "RS-6-3-1024k");
+}
+
+Test(ec, replication_is_a_policy_to_the_summary)
+{
+    cr_assert_eq(set_policy("/d", "replication"), 0);
+    cr_assert_str_eq(summary("/d")->erasure_coding_policy, "replication");
+    cr_assert_str_eq(summary("/d/below")->erasure_coding_policy, "replication");
+    cr_assert_str_eq(summary("/")->erasure_coding_policy, "");
+}
+
+Test(ec, a_repeated_call_gets_the_same_answer)
+{
+    memset(f.rpc.client_id, 7, sizeof(f.rpc.client_id));
+    f.rpc.client_id_size = RPC_CLIENT_ID_SIZE;
+    f.rpc.call_id = 9;
+    unsigned edits = f.edits;
+    cr_assert_eq(add("rs", 4, 2, 1024, 0)->policy->id, 64);
+    cr_assert_eq(add("rs", 4, 2, 1024, 0)->policy->id, 64);
+    cr_assert_eq(f.edits, edits + 1);
+    f.rpc.call_id = 10;
+    cr_assert_eq(set_policy("/d", NULL), 0);
+    cr_assert_eq(set_policy("/d", NULL), 0);
+    cr_assert_eq(f.edits, edits + 2);
+}
